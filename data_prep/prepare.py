@@ -1,0 +1,174 @@
+"""Music files -> windows of events -> de-duplicated splits -> a dataset folder. The same bytes whatever the number of workers."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.sources import Source, SourceError, find_sources
+from musevae.music.melody import FIRST_NOTE, MelodyRepresentation
+from musevae.music.midi import MidiError, parse_midi
+from musevae.music.shards import MANIFEST, SPLITS, DatasetError, write_dataset
+
+HELD_OUT = {"validation": 0.05, "test": 0.05}  # shares of the pieces, where no folder names the split
+DEDUPE = ("exact", "transposition", "none")
+UNREADABLE_NAMED = 100
+CHUNK = 16
+
+Progress = Callable[[int, int], None]
+
+
+class Piece(NamedTuple):
+    """What one source gave."""
+
+    name: str
+    split: str
+    events: NDArray[Any]
+    skipped: Counter[str]
+    error: str = ""
+
+
+@dataclass
+class Report:
+    """What went into a dataset and what did not."""
+
+    files: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)  # name -> reason
+    skipped: Counter[str] = field(default_factory=Counter)  # reason -> count of tracks, pieces or windows
+    windows: dict[str, int] = field(default_factory=dict)  # split -> windows kept
+    duplicates: dict[str, int] = field(default_factory=dict)  # split -> windows dropped
+
+
+def prepare(
+    inputs: Sequence[Path],
+    output: Path,
+    representation: MelodyRepresentation,
+    *,
+    workers: int = 1,
+    tracks: Collection[str] | None = None,
+    dedupe: str = "exact",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Turn music files, folders and archives into the dataset folder `output`.
+
+    `tracks` keeps the tracks of these names only; `dedupe` is "exact", "transposition" (windows alike up to a shift in
+    pitch count as one) or "none", within each split. `progress` is called with files done and files in all. Raises
+    SourceError for a bad input, DatasetError when `output` holds a dataset already (unless `force`) or no window is left.
+    """
+    if (output / MANIFEST).exists() and not force:
+        raise DatasetError(f"{output} already holds a dataset: choose another folder, or --force to replace it")
+    sources = find_sources(inputs)
+    report, found = Report(files=len(sources)), {split: [] for split in SPLITS}  # type: dict[str, list[NDArray[Any]]]
+    with _mapped(partial(read_piece, representation=representation, tracks=tracks), sources, workers) as pieces:
+        for done, piece in enumerate(pieces, 1):
+            _collect(piece, report, found)
+            if progress:
+                progress(done, len(sources))
+    arrays = {split: _unique(found[split], representation, dedupe, report, split) for split in SPLITS}
+    if not any(len(array) for array in arrays.values()):
+        raise DatasetError(_nothing_left(report))
+    write_dataset(output, arrays, _manifest(representation, sources, dedupe, tracks, report))
+    return report
+
+
+def read_piece(source: Source, *, representation: MelodyRepresentation, tracks: Collection[str] | None) -> Piece:
+    """The windows of one source; a file that cannot be read gives none and says why."""
+    try:
+        data = source.read()
+        windows = representation.windows(parse_midi(data, source.name), tracks=tracks)
+    except (MidiError, SourceError, OSError) as error:
+        nothing = np.empty((0, *representation.shape), representation.dtype)
+        return Piece(source.name, "train", nothing, Counter(unreadable=1), str(error))
+    return Piece(source.name, source.split or split_of(data), windows.events, windows.skipped)
+
+
+def split_of(data: bytes) -> str:
+    """The split of a piece, by a hash of its content."""
+    draw = int.from_bytes(hashlib.sha256(data).digest()[:8], "big") / 2**64
+    for split, share in HELD_OUT.items():
+        if draw < share:
+            return split
+        draw -= share
+    return "train"
+
+
+@contextmanager
+def _mapped(function: Callable[[Source], Piece], sources: Sequence[Source], workers: int) -> Iterator[Iterator[Piece]]:
+    """The pieces in order of the sources, read in this process or by a pool."""
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; at least 1 is needed")
+    if workers == 1:
+        yield map(function, sources)
+        return
+    with multiprocessing.Pool(workers) as pool:
+        yield pool.imap(function, sources, chunksize=CHUNK)
+
+
+def _collect(piece: Piece, report: Report, found: dict[str, list[NDArray[Any]]]) -> None:
+    report.skipped += piece.skipped
+    if piece.error:
+        report.unreadable[piece.name] = piece.error
+    if len(piece.events):
+        found[piece.split].append(piece.events)
+
+
+def _unique(
+    parts: list[NDArray[Any]], representation: MelodyRepresentation, dedupe: str, report: Report, split: str
+) -> NDArray[Any]:
+    """The windows of a split, the first of each kind, in order."""
+    events = np.concatenate([np.empty((0, *representation.shape), representation.dtype), *parts])
+    keep = np.arange(len(events)) if dedupe == "none" else first_of_each(_keys(events, dedupe))
+    report.windows[split] = len(keep)
+    report.duplicates[split] = len(events) - len(keep)
+    return events[keep]
+
+
+def _keys(events: NDArray[Any], dedupe: str) -> NDArray[Any]:
+    """What must be equal for two windows to count as one."""
+    if dedupe == "exact":
+        return events
+    lowest = np.where(events >= FIRST_NOTE, events, np.iinfo(events.dtype).max).min(axis=1, keepdims=True, initial=255)
+    return np.where(events >= FIRST_NOTE, events - lowest + FIRST_NOTE, events).astype(events.dtype)
+
+
+def first_of_each(rows: NDArray[Any]) -> NDArray[np.int64]:
+    """Indices, in order, of the first of all rows that are equal."""
+    if not len(rows):
+        return np.empty(0, np.int64)
+    whole = np.ascontiguousarray(rows).reshape(len(rows), -1)
+    _, first = np.unique(whole.view(np.dtype((np.void, whole.itemsize * whole.shape[1]))).ravel(), return_index=True)
+    return np.sort(first)
+
+
+def _manifest(
+    representation: MelodyRepresentation, sources: Sequence[Source], dedupe: str, tracks: Collection[str] | None, report: Report
+) -> dict[str, Any]:
+    """Everything the dataset folder says of itself besides its shards."""
+    files = Counter(source.root for source in sources)
+    return {
+        "representation": {"name": representation.name, **asdict(representation)},
+        "window_shape": list(representation.shape),
+        "dtype": np.dtype(representation.dtype).name,
+        "sources": [{"name": name, "files": count} for name, count in files.items()],
+        "tracks": sorted(tracks) if tracks is not None else None,
+        "dedupe": dedupe,
+        "duplicates": report.duplicates,
+        "skipped": dict(sorted(report.skipped.items())),
+        "unreadable": dict(list(report.unreadable.items())[:UNREADABLE_NAMED]),
+    }
+
+
+def _nothing_left(report: Report) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.skipped.items()))
+    return f"no window is left of {report.files} file{'s' * (report.files != 1)} (left out: {reasons or 'nothing'})"

@@ -1,0 +1,175 @@
+"""What a model is and how it is trained, as frozen dataclasses; `--set section.key=value` changes one by `override`."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from types import UnionType
+from typing import Any, TypeVar
+
+FORMAT_VERSION = 1
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A key that does not exist, or a value of the wrong type."""
+
+
+@dataclass(frozen=True)
+class RepresentationConfig:
+    """Which events a model reads and writes."""
+
+    name: str = "melody"
+    bars: int = 2
+    steps_per_quarter: int = 4
+    time_signature: tuple[int, ...] = (4, 4)
+    min_pitch: int = 21
+    max_pitch: int = 108
+    max_chord_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture (Roberts et al. 2018, section 3); `segments` is the conductor's number of steps."""
+
+    z_size: int = 256
+    encoder: str = "bidirectional"  # or "hierarchical"
+    encoder_sizes: tuple[int, ...] = (512,)
+    decoder: str = "flat"  # or "hierarchical"
+    decoder_sizes: tuple[int, ...] = (256, 256)
+    conductor_sizes: tuple[int, ...] | None = None  # the decoder's where None
+    segments: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Loss, schedules and optimiser; the defaults are Magenta's."""
+
+    steps: int = 200_000
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    learning_rate_schedule: str = "exponential"  # or "cosine", over `steps`
+    learning_rate_decay: float = 0.9999  # exponential: per step
+    min_learning_rate: float = 1e-5
+    warmup_steps: int = 0  # linear, of the learning rate
+    beta: float = 0.2  # weight of the KL in the end
+    beta_rate: float = 0.0  # beta * (1 - rate ** step)
+    beta_warmup_steps: int = 0  # linear, on top
+    free_bits: float = 0.0  # bits of KL per example that cost nothing
+    free_bits_per_dim: float = 0.0  # bits per latent dimension
+    sampling: str = "teacher_forcing"  # or "inverse_sigmoid" (scheduled sampling) with `sampling_rate`
+    sampling_rate: float = 1000.0
+    transpose: int = 0  # semitones either way, drawn afresh for each example of each batch
+    clip_norm: float = 1.0
+    skip_norm: float = 1e4  # a step with a larger gradient norm changes nothing
+    log_every: int = 50
+    validate_every: int = 1000
+    validation_examples: int = 2048
+
+
+@dataclass(frozen=True)
+class Config:
+    """A preset, or what a trained model's config.json says."""
+
+    preset: str
+    about: str = ""
+    representation: RepresentationConfig = field(default_factory=RepresentationConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # data, licences, steps, seed, held-out figures
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of config.json."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+
+def from_dict(content: Mapping[str, Any]) -> Config:
+    """The Config of a config.json's content; ConfigError for a newer format, an unknown key or a wrong type."""
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ConfigError(f"format version {version!r}; this musevae reads {FORMAT_VERSION}: update musevae")
+    return _read(Config, {key: value for key, value in content.items() if key != "format_version"}, "")
+
+
+def override(config: Config, settings: Iterable[str]) -> Config:
+    """The config changed by settings "section.key=value", as in "model.z_size=128" or "model.encoder_sizes=512,512"."""
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot):
+            raise ConfigError(f"{setting!r} is not section.key=value, as in model.z_size=128")
+        part = getattr(config, known(section, [f.name for f in fields(config) if is_dataclass(getattr(config, f.name))]))
+        known(name, [f.name for f in fields(part)], f"{section}.")
+        value = _parse(text.strip(), _types(type(part))[name], key)
+        config = replace(config, **{section: replace(part, **{name: value})})
+    return config
+
+
+def known(name: str, names: Iterable[str], prefix: str = "") -> str:
+    """`name`, if it is one of `names`; else ConfigError with the nearest of them."""
+    names = list(names)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(prefix + n for n in names)}"
+    raise ConfigError(f"{prefix}{name} is unknown: {hint}")
+
+
+def _read(cls: type[T], content: Any, prefix: str) -> T:  # noqa: ANN401 - JSON
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{prefix.rstrip('.') or 'config.json'} must be an object, not {content!r}")
+    types = _types(cls)
+    values = {}
+    for key, value in content.items():
+        kind = types[known(key, types, prefix)]
+        values[key] = _read(kind, value, f"{prefix}{key}.") if is_dataclass(kind) else _checked(value, kind, prefix + key)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ConfigError(f"{prefix.rstrip('.') or 'config.json'} is incomplete: {error}") from None
+
+
+def _types(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _choices(kind: Any) -> list[Any]:  # noqa: ANN401 - a type expression
+    return list(typing.get_args(kind)) if typing.get_origin(kind) in (UnionType, typing.Union) else [kind]
+
+
+def _checked(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - JSON
+    """A JSON value as the type that the field has."""
+    for choice in _choices(kind):
+        if typing.get_origin(choice) is tuple and isinstance(value, list | tuple):
+            item = typing.get_args(choice)[0]
+            return tuple(_checked(entry, item, name) for entry in value)
+        if choice is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if choice in (int, float, str, type(None)) and type(value) is choice:
+            return value
+        if typing.get_origin(choice) is typing.get_origin(Mapping[str, Any]) and isinstance(value, Mapping):
+            return dict(value)
+    raise ConfigError(f"{name} cannot be {value!r}: it must be {_spelled(kind)}")
+
+
+def _parse(text: str, kind: Any, name: str) -> Any:  # noqa: ANN401 - a field of any type
+    """A value as written on the command line."""
+    for choice in _choices(kind):
+        try:
+            if choice is type(None) and text.lower() == "none":
+                return None
+            if typing.get_origin(choice) is tuple:
+                return tuple(typing.get_args(choice)[0](part) for part in text.replace("/", ",").strip("()").split(",") if part)
+            if choice in (int, float, str):
+                return choice(text)
+        except ValueError:
+            continue
+    raise ConfigError(f"{name} cannot be {text!r}: it must be {_spelled(kind)}")
+
+
+def _spelled(kind: Any) -> str:  # noqa: ANN401 - a type expression
+    names = {int: "a whole number", float: "a number", str: "a word", type(None): "none"}
+    return " or ".join(names.get(choice, "numbers joined by commas") for choice in _choices(kind))

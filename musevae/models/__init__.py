@@ -1,0 +1,1 @@
+"""Tensors: the networks, their likelihoods and the ELBO; torch only."""

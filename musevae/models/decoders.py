@@ -1,0 +1,102 @@
+"""The flat autoregressive LSTM decoder p(x|z) (Roberts et al. 2018, section 3; Magenta's CategoricalLstmDecoder)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from musevae.models.lstm import LstmStack, glorot_linear, one_hot
+from musevae.models.outputs import check_temperature, sample, uniform
+from musevae.models.stepping import Stepper
+
+
+def segment_length(steps: int, segments: int) -> int:
+    """The steps of each of `segments` equal segments; ValueError where they do not come out even."""
+    if steps % segments:
+        raise ValueError(f"{steps} steps do not fall into {segments} equal segments")
+    return steps // segments
+
+
+class LstmDecoder(nn.Module):
+    """LSTM layers that see, at each step, the previous event (none at step 0), z and the step's control.
+
+    Everywhere z is (B, Z), or (B, S, Z): then the T steps fall into S equal segments, each started anew from its own z,
+    while the previous event crosses the border between them (the core of the hierarchical decoder).
+    """
+
+    def __init__(
+        self, output_size: int, sizes: Sequence[int], z_size: int, *, control_size: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.output_size, self.z_size = output_size, z_size
+        self.stack = LstmStack(output_size + z_size + control_size, sizes, z_size, dropout=dropout)
+        self.output = glorot_linear(sizes[-1], output_size)
+
+    def logits(
+        self,
+        events: Tensor,
+        z: Tensor,
+        control: Tensor | None = None,
+        *,
+        sampling_probability: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Logits (B, T, V) at every step of events (B, T) int64 given the events before it (teacher forcing).
+
+        Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step, the next step sees
+        an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw, so the draws
+        are made first, step by step (without dropout), and the logits then computed from the mixed events all at once.
+        """
+        if sampling_probability > 0:
+            events = self.free_run(z, events.shape[1], 1.0, generator, control, events, sampling_probability)
+        z = z if z.dim() == 3 else z.unsqueeze(1)
+        (batch, segments, _), steps = z.shape, events.shape[1]
+        length = segment_length(steps, segments)
+        previous = F.pad(one_hot(events[:, :-1], self.output_size, z.dtype), (0, 0, 1, 0))  # (B, T, V), zeros at step 0
+        inputs = [previous, z.repeat_interleave(length, dim=1)] + ([] if control is None else [control])
+        hidden = self.stack(torch.cat(inputs, dim=-1).reshape(batch * segments, length, -1), z.flatten(0, 1))
+        logits: Tensor = self.output(hidden)
+        return logits.reshape(batch, steps, -1)
+
+    def decode(
+        self,
+        z: Tensor,
+        steps: int,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        control: Tensor | None = None,
+    ) -> Tensor:
+        """Events (B, T) int64 drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
+        return self.free_run(z, steps, check_temperature(temperature), generator, control)
+
+    def free_run(
+        self,
+        z: Tensor,
+        steps: int,
+        temperature: float,
+        generator: torch.Generator | None,
+        control: Tensor | None,
+        truth: Tensor | None = None,
+        sampling_probability: float = 1.0,
+    ) -> Tensor:
+        """The loop of `decode`; with `truth` (B, T), a draw stays with `sampling_probability` and else gives way to it."""
+        with torch.inference_mode():
+            z = z if z.dim() == 3 else z.unsqueeze(1)
+            batch, segments, _ = z.shape
+            length = segment_length(steps, segments)
+            events = torch.empty(batch, steps, dtype=torch.int64, device=z.device)
+            keep = uniform((batch, steps), z.device, generator) < sampling_probability
+            stepper = Stepper(self.stack, self.output, batch)
+            previous = torch.full((batch,), self.output_size, device=z.device)  # no event yet
+            for t in range(steps):
+                if t % length == 0:
+                    stepper.start(z[:, t // length])
+                logits = stepper.step(previous, None if control is None else control[:, t])
+                previous = sample(logits, temperature, generator)
+                if truth is not None:
+                    previous = torch.where(keep[:, t], previous, truth[:, t])
+                events[:, t] = previous
+        return events.clone()  # outside of inference mode: may be trained on

@@ -1,0 +1,57 @@
+"""The hierarchical decoder: a conductor turns z into segment embeddings, a core decoder each of those into events.
+
+Roberts et al. 2018, section 3.2, as in Magenta's HierarchicalLstmDecoder with `disable_autoregression`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from musevae.models.decoders import LstmDecoder
+from musevae.models.lstm import LstmStack
+
+
+class HierarchicalLstmDecoder(nn.Module):
+    """A conductor over S segments, and a core decoder that starts each segment from the conductor's output."""
+
+    def __init__(
+        self, core: LstmDecoder, conductor_sizes: Sequence[int], z_size: int, segments: int, *, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.segments = segments
+        self.conductor = LstmStack(1, conductor_sizes, z_size, dropout=dropout)
+        self.core = core  # its z is the conductor's output: core.z_size == conductor_sizes[-1]
+
+    def embeddings(self, z: Tensor) -> Tensor:
+        """The conductor's outputs (B, S, E) for z (B, Z); it sees nothing but its initial state, its input is zeros."""
+        outputs: Tensor = self.conductor(z.new_zeros(len(z), self.segments, 1), z)
+        return outputs
+
+    def logits(
+        self,
+        events: Tensor,
+        z: Tensor,
+        control: Tensor | None = None,
+        *,
+        sampling_probability: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Logits (B, T, V) for events (B, T) int64 and z (B, Z): `LstmDecoder.logits`, all segments at once."""
+        return self.core.logits(
+            events, self.embeddings(z), control, sampling_probability=sampling_probability, generator=generator
+        )
+
+    def decode(
+        self,
+        z: Tensor,
+        steps: int,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        control: Tensor | None = None,
+    ) -> Tensor:
+        """Events (B, T) int64 for z (B, Z): `LstmDecoder.decode`, segment after segment."""
+        with torch.no_grad():
+            return self.core.decode(self.embeddings(z), steps, temperature, generator, control)

@@ -1,0 +1,147 @@
+"""MusicVAE, a recurrent variational autoencoder of event sequences (Roberts et al. 2018, arXiv:1803.05428)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from musevae.models.decoders import LstmDecoder
+from musevae.models.elbo import Elbo
+from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
+from musevae.models.gaussian import DiagonalGaussian
+from musevae.models.hierarchical import HierarchicalLstmDecoder
+from musevae.models.lstm import one_hot
+from musevae.models.outputs import negative_log_likelihood
+
+
+class MusicVAE(nn.Module):
+    """Encoder, posterior and decoder of windows of `steps` events, each of `input_size` classes.
+
+    Every `events` is (B, T) of any integer dtype with T = steps, every `control` (B, T, C) with C = control_size and is
+    required where C > 0. `hierarchical` encoders and decoders see `segments` equal segments.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        input_size: int,
+        output_size: int,
+        z_size: int,
+        encoder_sizes: Sequence[int],
+        decoder_sizes: Sequence[int],
+        encoder: Literal["bidirectional", "hierarchical"] = "bidirectional",
+        decoder: Literal["flat", "hierarchical"] = "flat",
+        segments: int | None = None,
+        conductor_sizes: Sequence[int] | None = None,
+        control_size: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.steps, self.input_size, self.output_size = steps, input_size, output_size
+        self.z_size, self.control_size = z_size, control_size
+        hierarchical = _check_choices(encoder, decoder, steps, segments)
+        self.encoder: BidirectionalLstmEncoder | HierarchicalLstmEncoder
+        self.decoder: LstmDecoder | HierarchicalLstmDecoder
+        if encoder == "bidirectional":
+            self.encoder = BidirectionalLstmEncoder(input_size + control_size, encoder_sizes, dropout=dropout)
+        else:
+            lengths = (steps // hierarchical, hierarchical)
+            self.encoder = HierarchicalLstmEncoder(input_size + control_size, encoder_sizes, lengths, dropout=dropout)
+        self.head = PosteriorHead(self.encoder.output_size, z_size)
+        if decoder == "flat":
+            self.decoder = LstmDecoder(output_size, decoder_sizes, z_size, control_size=control_size, dropout=dropout)
+        else:
+            conductor = conductor_sizes or decoder_sizes
+            core = LstmDecoder(output_size, decoder_sizes, conductor[-1], control_size=control_size, dropout=dropout)
+            self.decoder = HierarchicalLstmDecoder(core, conductor, z_size, hierarchical, dropout=dropout)
+
+    def posterior(self, events: Tensor, control: Tensor | None = None) -> DiagonalGaussian:
+        """q(z|x), (B, Z), of events (B, T)."""
+        events = self._check_events(events)
+        control = self._check_control(control, len(events))
+        x = one_hot(events, self.input_size, self.head.mu.weight.dtype)
+        posterior: DiagonalGaussian = self.head(self.encoder(x if control is None else torch.cat([x, control], dim=-1)))
+        return posterior
+
+    def logits(
+        self,
+        events: Tensor,
+        z: Tensor,
+        control: Tensor | None = None,
+        *,
+        sampling_probability: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Logits (B, T, V) of events (B, T) given z (B, Z) and the events before each; sampling as in `LstmDecoder.logits`."""
+        events, z = self._check_events(events), self._check_z(z)
+        control = self._check_control(control, len(events))
+        return self.decoder.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
+
+    def decode(
+        self,
+        z: Tensor,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        control: Tensor | None = None,
+    ) -> Tensor:
+        """Free-running events (B, T) int64 for z (B, Z), drawn at a temperature; 0 is argmax. Without gradients."""
+        z = self._check_z(z)
+        return self.decoder.decode(z, self.steps, temperature, generator, self._check_control(control, len(z)))
+
+    def forward(
+        self,
+        events: Tensor,
+        control: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        sampling_probability: float = 0.0,
+    ) -> Elbo:
+        """The ELBO's terms for events (B, T), at one draw of z from each posterior, in training and evaluation alike."""
+        posterior = self.posterior(events, control)
+        z = posterior.sample(generator)
+        logits = self.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
+        return Elbo(negative_log_likelihood(logits, events.long()), posterior.kl_per_dim())
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable parameters: Magenta's total for its architectures."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def _check_events(self, events: Tensor) -> Tensor:
+        if events.dim() != 2 or events.shape[1] != self.steps or events.is_floating_point() or events.is_complex():
+            raise ValueError(f"events are {_describe(events)}; expected (B, {self.steps}) of an integer dtype")
+        return events.long()
+
+    def _check_z(self, z: Tensor) -> Tensor:
+        if z.dim() != 2 or z.shape[1] != self.z_size or not z.is_floating_point():
+            raise ValueError(f"z is {_describe(z)}; expected (B, {self.z_size}) of a floating dtype")
+        return z
+
+    def _check_control(self, control: Tensor | None, batch: int) -> Tensor | None:
+        if control is None and not self.control_size:
+            return None
+        expected = (batch, self.steps, self.control_size)
+        if control is None or not self.control_size or control.shape != expected:
+            given = "missing" if control is None else _describe(control)
+            raise ValueError(f"control is {given}; expected {expected if self.control_size else 'none'}")
+        return control.to(self.head.mu.weight.dtype)
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _check_choices(encoder: str, decoder: str, steps: int, segments: int | None) -> int:
+    """The number of segments, 1 where nothing is hierarchical; ValueError where the choices do not fit."""
+    if encoder not in ("bidirectional", "hierarchical") or decoder not in ("flat", "hierarchical"):
+        raise ValueError(
+            f"encoder {encoder!r}, decoder {decoder!r}; expected bidirectional or hierarchical, flat or hierarchical"
+        )
+    if "hierarchical" not in (encoder, decoder):
+        return 1
+    if not segments or segments < 1 or steps % segments:
+        raise ValueError(f"segments is {segments}; a hierarchical model needs a number that divides its {steps} steps")
+    return segments

@@ -1,0 +1,1 @@
+"""Notes and events: MIDI in, integer events out, and back. numpy only, never torch."""

@@ -1,0 +1,215 @@
+"""TrainedModel: a model with its representation, and the verbs of music: sample, encode, decode, interpolate and the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Generator, Tensor
+
+from musevae import presets
+from musevae.checkpoint import MusicVAE, save_model
+from musevae.config import Config
+from musevae.latent import slerp
+from musevae.music.midi import from_pretty_midi, read_midi
+from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
+
+if TYPE_CHECKING:
+    import pretty_midi
+
+Tune: TypeAlias = "str | os.PathLike[str] | NoteSequence | pretty_midi.PrettyMIDI"
+
+DEFAULT_TEMPERATURE = 0.5
+REDRAWS = 100  # of a sample without a note, before giving up
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The window of a tune that a model reads."""
+
+    name: str
+    events: NDArray[np.uint8]  # (T,)
+    bar: int  # number of its first bar, the tune's first being 1
+    whole: bool  # whether it holds all the notes of the melody
+    qpm: float
+
+
+class TrainedModel:
+    """A MusicVAE that takes and gives music; `vae` is the torch module beneath it.
+
+    A tune is a path, a NoteSequence or a pretty_midi.PrettyMIDI. The same `seed` gives the same music on the same machine;
+    None draws a fresh one. Temperature 0 takes the most probable event at every step.
+    """
+
+    def __init__(self, vae: MusicVAE, name: str) -> None:
+        self.vae, self.name = vae, name
+        self.representation = presets.representation(vae.config.representation)
+
+    @property
+    def config(self) -> Config:
+        """What the model is and where its weights come from."""
+        return self.vae.config
+
+    def __repr__(self) -> str:
+        return f"TrainedModel({self.name!r}, {self.representation}, {self.vae.num_parameters:,} parameters)"
+
+    def sample(
+        self, n: int = 1, *, temperature: float = DEFAULT_TEMPERATURE, seed: int | None = None, qpm: float = DEFAULT_QPM
+    ) -> list[NoteSequence]:
+        """`n` tunes decoded from the prior; one without a single note is drawn again."""
+        return self.sample_counting(n, temperature=temperature, seed=seed, qpm=qpm)[0]
+
+    def sample_counting(
+        self, n: int, *, temperature: float = DEFAULT_TEMPERATURE, seed: int | None = None, qpm: float = DEFAULT_QPM
+    ) -> tuple[list[NoteSequence], int]:
+        """`sample`, and how many tunes had to be drawn again."""
+        if n < 1:
+            raise ValueError(f"n is {n}; at least 1 tune must be asked for")
+        draw = self._generator(seed)
+        events = self._decode(self._prior(n, draw), temperature, draw)
+        redrawn = 0
+        for _ in range(REDRAWS):
+            silent = ~self.representation.onsets(events).any(1)
+            if not silent.any():
+                break
+            redrawn += int(silent.sum())
+            events[silent] = self._decode(self._prior(int(silent.sum()), draw), temperature, draw)
+        return [self._tune(row, qpm) for row in events], redrawn
+
+    def encode(self, tunes: Sequence[Tune], *, track: int | str | None = None, bar: int | None = None) -> NDArray[np.float32]:
+        """Posterior means (N, Z) float32 of the tunes' excerpts; see `excerpt`."""
+        if isinstance(tunes, str | os.PathLike | NoteSequence):
+            raise TypeError("encode takes a list of tunes: encode([tune])")
+        return self.encode_excerpts([self.excerpt(tune, track=track, bar=bar) for tune in tunes])
+
+    def encode_excerpts(self, excerpts: Sequence[Excerpt]) -> NDArray[np.float32]:
+        """Posterior means (N, Z) float32."""
+        if not excerpts:
+            raise ValueError("there is nothing to encode: give at least one tune")
+        events = torch.from_numpy(np.stack([excerpt.events for excerpt in excerpts])).to(self._device)
+        with torch.inference_mode():
+            means = [self.vae.posterior(batch).mu for batch in events.split(BATCH)]
+        return torch.cat(means).cpu().numpy()
+
+    def decode(
+        self,
+        z: ArrayLike | Tensor,
+        *,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
+    ) -> list[NoteSequence]:
+        """A tune for each z (N, Z)."""
+        points = torch.as_tensor(np.asarray(z), dtype=torch.float32)
+        if points.dim() != 2 or points.shape[1] != self.vae.z_size or not points.isfinite().all():
+            raise ValueError(f"z must be finite and of shape (N, {self.vae.z_size}); this is {tuple(points.shape)}")
+        events = self._decode(points.to(self._device), temperature, self._generator(seed))
+        return [self._tune(row, qpm) for row in events]
+
+    def reconstruct(
+        self,
+        tunes: Sequence[Tune],
+        *,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        track: int | str | None = None,
+        bar: int | None = None,
+    ) -> list[NoteSequence]:
+        """Each tune's excerpt, encoded and decoded again."""
+        return self.decode(self.encode(tunes, track=track, bar=bar), temperature=temperature, seed=seed)
+
+    def interpolate(
+        self,
+        a: Tune,
+        b: Tune,
+        n: int = 9,
+        *,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
+        track: int | str | None = None,
+        bar: int | None = None,
+    ) -> list[NoteSequence]:
+        """`n` tunes on the great circle from the posterior mean of `a` to that of `b`, both ends included."""
+        z = torch.from_numpy(self.encode([a, b], track=track, bar=bar))
+        return self.decode(self.path(z[0], z[1], n), temperature=temperature, seed=seed, qpm=qpm)
+
+    def path(self, start: Tensor, end: Tensor, n: int) -> Tensor:
+        """`n` points (n, Z), both ends included, on the great circle between two points (Z,)."""
+        if n < 2:
+            raise ValueError(f"n is {n}; an interpolation has at least its 2 ends")
+        return slerp(start, end, torch.linspace(0, 1, n, dtype=torch.float64))
+
+    def similar(
+        self,
+        tune: Tune,
+        n: int = 1,
+        *,
+        similarity: float = 0.8,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
+        track: int | str | None = None,
+        bar: int | None = None,
+    ) -> list[NoteSequence]:
+        """`n` variations: z at share `similarity` of the way from a draw of the prior (0) to the tune's mean (1)."""
+        mean = torch.from_numpy(self.encode([tune], track=track, bar=bar))[0]
+        return self.decode(self.near(mean, n, similarity, seed), temperature=temperature, seed=seed, qpm=qpm)
+
+    def near(self, mean: Tensor, n: int, similarity: float, seed: int | None = None) -> Tensor:
+        """`n` points (n, Z), each at share `similarity` of the great circle from a draw of the prior to `mean` (Z,)."""
+        if n < 1 or not 0 <= similarity <= 1:
+            raise ValueError(f"n is {n}, similarity {similarity}; they must be at least 1 and within 0..1")
+        draws = self._prior(n, self._generator(seed)).cpu()
+        return torch.stack([slerp(draw, mean, similarity) for draw in draws])
+
+    def excerpt(self, tune: Tune, *, track: int | str | None = None, bar: int | None = None) -> Excerpt:
+        """The window of a tune that the model reads: the first with a note, or the one that begins at `bar`.
+
+        Raises MidiError or OSError for a file that cannot be read, ValueError, naming the tune, when it has no such window.
+        """
+        name, sequence = _sequence(tune)
+        try:
+            windows = self.representation.tune_windows(sequence, track=track, bar=bar)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        return Excerpt(name, windows.events[0], int(windows.bars[0]), bar is None and len(windows.events) == 1, sequence.qpm)
+
+    def save(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write a model folder; `half` stores the weights in 16 bits."""
+        save_model(Path(folder), self.vae, half=half)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.vae.parameters()).device
+
+    def _generator(self, seed: int | None) -> Generator:
+        generator = Generator(self._device)
+        generator.manual_seed(seed) if seed is not None else generator.seed()
+        return generator
+
+    def _prior(self, n: int, draw: Generator) -> Tensor:
+        return torch.randn(n, self.vae.z_size, generator=draw, device=self._device)
+
+    def _decode(self, z: Tensor, temperature: float, draw: Generator) -> NDArray[np.int64]:
+        events = [self.vae.decode(batch, temperature, draw) for batch in z.split(BATCH)]
+        return torch.cat(events).cpu().numpy()
+
+    def _tune(self, events: NDArray[np.int64], qpm: float) -> NoteSequence:
+        return self.representation.from_events(events, qpm=qpm)
+
+
+def _sequence(tune: Tune) -> tuple[str, NoteSequence]:
+    """A tune's name for messages, and its notes."""
+    if isinstance(tune, NoteSequence):
+        return "the tune", tune
+    if isinstance(tune, str | os.PathLike):
+        return Path(tune).name, read_midi(tune)
+    return "the tune", from_pretty_midi(tune)

@@ -1,0 +1,1 @@
+"""Training and evaluation: one loop, the data set held on the device."""

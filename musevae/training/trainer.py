@@ -1,0 +1,287 @@
+"""The training loop: batches from the device, the ELBO, Adam; a run folder that can always be resumed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musevae import checkpoint, presets
+from musevae.checkpoint import CheckpointError, MusicVAE
+from musevae.config import Config, ConfigError, override
+from musevae.music.shards import DatasetError, read_manifest
+from musevae.training import schedules
+from musevae.training.datasets import Batches, open_dataset, seeded, transpose
+
+LAST = Path("last", "state.safetensors")
+LOG = "log.jsonl"
+VALIDATION_SEED = 1
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[Mapping[str, float]], None]
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where a run stands when `train` returns."""
+
+    run: Path
+    step: int
+    validation_loss: float  # nats, the best so far; what the run's model.safetensors has
+    finished: bool  # False: stopped by Ctrl-C or SIGTERM, after a checkpoint
+
+
+def train(
+    preset: str | Config,
+    data: str | Path,
+    run: str | Path,
+    *,
+    steps: int | None = None,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    init_from: str | Path | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train a preset (or a Config) on a dataset folder; the run folder is a model folder, best by validation so far.
+
+    `settings` change the preset ("train.beta=0.1"); `init_from` is a model folder to start from (fine-tuning); `resume`
+    continues the run from its last checkpoint, exactly as it would have gone on. Raises ConfigError, DatasetError,
+    CheckpointError or ValueError for what cannot be trained, DivergedError when the loss is not finite.
+    """
+    run, chosen = Path(run), torch_device(device)
+    config = override(presets.preset(preset) if isinstance(preset, str) else preset, settings)
+    if steps is not None:
+        config = replace(config, train=replace(config.train, steps=steps))
+    if (run / LAST).exists() and not resume:
+        raise CheckpointError(f"{run} already holds a run: --resume continues it, or choose another folder")
+    if resume and not (run / LAST).exists():
+        raise CheckpointError(f"{run} holds no run to resume: it has no {LAST}")
+    trainer = Trainer(config, Path(data), run, seed, chosen, provenance or {})
+    if resume:
+        trainer.restore()
+    elif init_from is not None:
+        trainer.initialise(Path(init_from))
+    return trainer.fit(progress)
+
+
+def torch_device(name: str) -> torch.device:
+    """The device that "auto", "cpu" or "cuda" (also "cuda:1") means here; ValueError where there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here: use --device cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"{name!r} is not a device: use auto, cpu or cuda") from None
+
+
+class Trainer:
+    """One run: the model, its optimiser, and the step it has come to."""
+
+    def __init__(
+        self, config: Config, data: Path, run: Path, seed: int, device: torch.device, provenance: Mapping[str, Any]
+    ) -> None:
+        self.run, self.seed, self.device = run, seed, device
+        check_representation(config, data)
+        splits = open_dataset(data)
+        torch.manual_seed(seed)
+        self.config = replace(config, provenance={**config.provenance, **provenance, "data": sources(data), "seed": seed})
+        self.vae = MusicVAE(self.config).to(device)
+        self.parameters = {name: p for name, p in self.vae.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.Adam(self.parameters.values(), lr=config.train.learning_rate)
+        self.batches = Batches(splits["train"].events.to(device), config.train.batch_size, seed)
+        self.validation = splits["validation"].events[: config.train.validation_examples].to(device)
+        self.step, self.best, self.skipped = 0, math.inf, 0
+
+    def fit(self, progress: Progress | None = None) -> TrainResult:
+        """Train until `steps`, or until asked to stop; the state at the end is on disk."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        total, sums, since = self.config.train.steps, Averages(), time.perf_counter()
+        with stop_requested() as stop:
+            while self.step < total and not stop.is_set():
+                sums.add(self._update(self.batches[self.step]))
+                self.step += 1
+                if self.step % self.config.train.log_every == 0 or self.step == total:
+                    self._log(sums, time.perf_counter() - since, progress)
+                    sums, since = Averages(), time.perf_counter()
+                if self.step % self.config.train.validate_every == 0 and self.step < total:
+                    self._checkpoint()
+            self._checkpoint()
+        return TrainResult(self.run, self.step, self.best, self.step >= total)
+
+    def initialise(self, folder: Path) -> None:
+        """Start from the weights of another model of the same architecture."""
+        weights, _ = checkpoint.read_tensors(folder / checkpoint.WEIGHTS)
+        checkpoint.load_weights(self.vae, weights, folder)
+        self.config = replace(self.config, provenance={**self.config.provenance, "init_from": folder.name})
+
+    def restore(self) -> None:
+        """Go back to the last checkpoint."""
+        tensors, metadata = checkpoint.read_tensors(self.run / LAST)
+        try:
+            self.step, self.best = int(metadata["step"]), float(metadata["best"])
+            self.skipped, self.seed = int(metadata["skipped"]), int(metadata["seed"])
+            model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+            checkpoint.load_weights(self.vae, model, self.run)
+            for name, parameter in self.parameters.items() if self.step else ():
+                moments = {key: tensors[f"{key}.{name}"].to(self.device) for key in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[parameter] = {"step": torch.tensor(float(metadata["updates"])), **moments}
+        except KeyError as error:
+            raise CheckpointError(f"{self.run / LAST} is damaged: it has no {error}") from None
+        self.batches.seed = self.seed
+
+    def _update(self, events: Tensor) -> dict[str, Tensor]:
+        """One step of Adam on events (B, T); the figures stay on the device."""
+        config, step = self.config.train, self.step
+        draw = seeded(self.device, self.seed, 1, step)
+        if config.transpose:
+            events = transpose(events, config.transpose, self.vae.output_size, draw)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            probability = schedules.sampling_probability(config, step)
+            elbo = self.vae(events, generator=draw, sampling_probability=probability)
+        loss = elbo.loss(schedules.beta(config, step), config.free_bits, config.free_bits_per_dim).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.clip_norm)
+        self._apply(norm, loss)
+        means = {"loss": loss, "reconstruction": elbo.reconstruction.mean(), "kl": elbo.kl.mean(), "gradient_norm": norm}
+        return {name: value.detach() for name, value in means.items()}
+
+    def _apply(self, norm: Tensor, loss: Tensor) -> None:
+        """Step the optimiser, unless the gradient is too large to be trusted."""
+        if not bool(torch.isfinite(norm)):
+            raise DivergedError(
+                f"the gradient is not finite at step {self.step} (loss {float(loss):.4g}); the last good checkpoint is "
+                f"{self.run / LAST}: resume it with a lower --set train.learning_rate"
+            )
+        if float(norm) >= self.config.train.skip_norm:
+            self.skipped += 1
+            return
+        for group in self.optimizer.param_groups:
+            group["lr"] = schedules.learning_rate(self.config.train, self.step)
+        self.optimizer.step()
+
+    def _log(self, sums: Averages, seconds: float, progress: Progress | None) -> None:
+        config = self.config.train
+        figures = {
+            "step": self.step,
+            **sums.means(),
+            "beta": schedules.beta(config, self.step - 1),
+            "learning_rate": schedules.learning_rate(config, self.step - 1),
+            "examples_per_second": sums.count * config.batch_size / seconds,
+            "skipped": self.skipped,
+        }
+        self._write_log({"kind": "train", **figures})
+        if progress:
+            progress(figures)
+
+    def _write_log(self, figures: Mapping[str, Any]) -> None:
+        with (self.run / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(figures) + "\n")
+
+    def _checkpoint(self) -> None:
+        """Validate, keep the model where it is the best so far, and write what resuming needs."""
+        loss = self._validate()
+        if loss < self.best or not (self.run / checkpoint.WEIGHTS).exists():
+            self.best = min(loss, self.best)
+            trained = {"steps": self.step, "validation_loss_nats": loss}
+            self.vae.config = replace(self.config, provenance={**self.config.provenance, **trained})
+            checkpoint.save_model(self.run, self.vae)
+        (self.run / LAST).parent.mkdir(exist_ok=True)
+        tensors = {f"model.{name}": tensor.detach().contiguous() for name, tensor in self.vae.state_dict().items()}
+        for name, parameter in self.parameters.items():
+            state = self.optimizer.state.get(parameter, {})
+            tensors |= {f"{key}.{name}": state[key] for key in ("exp_avg", "exp_avg_sq") if key in state}
+        updates = self.step - self.skipped
+        state = {"step": self.step, "best": self.best, "skipped": self.skipped, "seed": self.seed, "updates": updates}
+        checkpoint.write_tensors(self.run / LAST, tensors, {key: repr(value) for key, value in state.items()})
+
+    def _validate(self) -> float:
+        """The training loss, at its final beta, of the validation windows: mean nats; of none, 0."""
+        if not len(self.validation):
+            return 0.0
+        config, draw = self.config.train, seeded(self.device, VALIDATION_SEED)
+        self.vae.eval()
+        with torch.inference_mode():
+            elbos = [self.vae(batch.long(), generator=draw) for batch in self.validation.split(512)]
+            losses = torch.cat([elbo.loss(config.beta, config.free_bits, config.free_bits_per_dim) for elbo in elbos])
+        self.vae.train()
+        terms = {name: float(torch.cat([getattr(elbo, name) for elbo in elbos]).mean()) for name in ("reconstruction", "kl")}
+        self._write_log({"kind": "validation", "step": self.step, "loss": float(losses.mean()), **terms})
+        return float(losses.mean())
+
+
+class Averages:
+    """Running sums of figures that stay on the device until they are asked for."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, figures: Mapping[str, Tensor]) -> None:
+        """Add one step's figures."""
+        self.sums = {name: self.sums[name] + value if self.sums else value for name, value in figures.items()}
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """The mean of each."""
+        return {name: float(value) / self.count for name, value in self.sums.items()}
+
+
+@contextmanager
+def stop_requested() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that a step is finished and a checkpoint written; the second one kills."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def request(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def check_representation(config: Config, data: Path) -> None:
+    """DatasetError unless the dataset holds the events that the config's model reads."""
+    wanted = presets.representation(config.representation)
+    held = read_manifest(data).get("representation", {})
+    expected = {"name": wanted.name, **json.loads(json.dumps(vars(wanted)))}
+    unlike = [key for key in expected if held.get(key) != expected[key] and key != "max_chord_share"]
+    if unlike:
+        raise DatasetError(
+            f"{data} was prepared for another representation ({unlike[0]} {held.get(unlike[0])}, the model has "
+            f"{expected[unlike[0]]}): prepare it with --model {config.preset}"
+        )
+
+
+def sources(data: Path) -> list[str]:
+    """The names of what a dataset was made from."""
+    return [source["name"] for source in read_manifest(data).get("sources", [])]
