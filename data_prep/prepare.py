@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import signal
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ def prepare(
     """
     if (output / MANIFEST).exists() and not force:
         raise DatasetError(f"{output} already holds a dataset: choose another folder, or --force to replace it")
+    if not (output / MANIFEST).exists() and any(output.glob("*.npy")):
+        raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
     sources = find_sources(inputs)
     report, found = Report(files=len(sources)), {split: [] for split in SPLITS}  # type: dict[str, list[NDArray[Any]]]
     with _mapped(partial(read_piece, representation=representation, tracks=tracks), sources, workers) as pieces:
@@ -111,8 +114,14 @@ def _mapped(function: Callable[[Source], Piece], sources: Sequence[Source], work
     if workers == 1:
         yield map(function, sources)
         return
-    with multiprocessing.Pool(workers) as pool:
+    with multiprocessing.Pool(workers, leave_signals_alone) as pool:
         yield pool.imap(function, sources, chunksize=CHUNK)
+
+
+def leave_signals_alone() -> None:
+    """Let Ctrl-C be the parent's affair, and SIGTERM, by which the parent ends its workers, end this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _collect(piece: Piece, report: Report, found: dict[str, list[NDArray[Any]]]) -> None:

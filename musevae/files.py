@@ -12,7 +12,19 @@ from typing import BinaryIO
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not."""
+    """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not.
+
+    An OSError on the way, as of a full disk, names `path`.
+    """
+    try:
+        with _temporary(path) as file:
+            yield file
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[BinaryIO]:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -24,7 +24,7 @@ def load(name: str | Path = DEFAULT, device: str | torch.device = "cpu") -> Trai
 
 def list_models() -> dict[str, Config]:
     """The bundled models by name, with their configs."""
-    return {folder.name: load_config(folder) for folder in sorted(BUNDLED.iterdir()) if (folder / CONFIG).exists()}
+    return {config.parent.name: load_config(config.parent) for config in sorted(BUNDLED.glob(f"*/{CONFIG}"))}
 
 
 def locate(name: str | Path) -> Path:

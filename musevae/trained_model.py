@@ -23,7 +23,7 @@ from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
 if TYPE_CHECKING:
     import pretty_midi
 
-Tune: TypeAlias = "str | os.PathLike[str] | NoteSequence | pretty_midi.PrettyMIDI"
+Tune: TypeAlias = "str | os.PathLike[str] | NoteSequence | pretty_midi.PrettyMIDI | Excerpt"
 
 DEFAULT_TEMPERATURE = 0.5
 REDRAWS = 100  # of a sample without a note, before giving up
@@ -44,8 +44,9 @@ class Excerpt:
 class TrainedModel:
     """A MusicVAE that takes and gives music; `vae` is the torch module beneath it.
 
-    A tune is a path, a NoteSequence or a pretty_midi.PrettyMIDI. The same `seed` gives the same music on the same machine;
-    None draws a fresh one. Temperature 0 takes the most probable event at every step.
+    A tune is a path, a NoteSequence, a pretty_midi.PrettyMIDI or an Excerpt of one. The same `seed` gives the same music on
+    the same machine; None draws a fresh one. Temperature 0 takes the most probable event at every step. `qpm` None keeps
+    the tempo of the tune, of two that of the first.
     """
 
     def __init__(self, vae: MusicVAE, name: str) -> None:
@@ -85,12 +86,14 @@ class TrainedModel:
 
     def encode(self, tunes: Sequence[Tune], *, track: int | str | None = None, bar: int | None = None) -> NDArray[np.float32]:
         """Posterior means (N, Z) float32 of the tunes' excerpts; see `excerpt`."""
-        if isinstance(tunes, str | os.PathLike | NoteSequence):
-            raise TypeError("encode takes a list of tunes: encode([tune])")
-        return self.encode_excerpts([self.excerpt(tune, track=track, bar=bar) for tune in tunes])
+        return self._encode(self._excerpts(tunes, track, bar))
 
-    def encode_excerpts(self, excerpts: Sequence[Excerpt]) -> NDArray[np.float32]:
-        """Posterior means (N, Z) float32."""
+    def _excerpts(self, tunes: Sequence[Tune], track: int | str | None, bar: int | None) -> list[Excerpt]:
+        if isinstance(tunes, str | os.PathLike | NoteSequence | Excerpt):
+            raise TypeError("tunes are given as a list: encode([tune])")
+        return [self.excerpt(tune, track=track, bar=bar) for tune in tunes]
+
+    def _encode(self, excerpts: Sequence[Excerpt]) -> NDArray[np.float32]:
         if not excerpts:
             raise ValueError("there is nothing to encode: give at least one tune")
         events = torch.from_numpy(np.stack([excerpt.events for excerpt in excerpts])).to(self._device)
@@ -104,14 +107,15 @@ class TrainedModel:
         *,
         temperature: float = DEFAULT_TEMPERATURE,
         seed: int | None = None,
-        qpm: float = DEFAULT_QPM,
+        qpm: float | Sequence[float] = DEFAULT_QPM,
     ) -> list[NoteSequence]:
-        """A tune for each z (N, Z)."""
+        """A tune for each z (N, Z); `qpm` is one tempo for all or one for each."""
         points = torch.as_tensor(np.asarray(z), dtype=torch.float32)
         if points.dim() != 2 or points.shape[1] != self.vae.z_size or not points.isfinite().all():
             raise ValueError(f"z must be finite and of shape (N, {self.vae.z_size}); this is {tuple(points.shape)}")
         events = self._decode(points.to(self._device), temperature, self._generator(seed))
-        return [self._tune(row, qpm) for row in events]
+        tempos = np.broadcast_to(np.asarray(qpm, np.float64), len(events)).tolist()
+        return [self._tune(row, tempo) for row, tempo in zip(events, tempos, strict=True)]
 
     def reconstruct(
         self,
@@ -119,11 +123,14 @@ class TrainedModel:
         *,
         temperature: float = DEFAULT_TEMPERATURE,
         seed: int | None = None,
+        qpm: float | None = None,
         track: int | str | None = None,
         bar: int | None = None,
     ) -> list[NoteSequence]:
         """Each tune's excerpt, encoded and decoded again."""
-        return self.decode(self.encode(tunes, track=track, bar=bar), temperature=temperature, seed=seed)
+        excerpts = self._excerpts(tunes, track, bar)
+        tempos = [qpm or excerpt.qpm for excerpt in excerpts]
+        return self.decode(self._encode(excerpts), temperature=temperature, seed=seed, qpm=tempos)
 
     def interpolate(
         self,
@@ -133,13 +140,14 @@ class TrainedModel:
         *,
         temperature: float = DEFAULT_TEMPERATURE,
         seed: int | None = None,
-        qpm: float = DEFAULT_QPM,
+        qpm: float | None = None,
         track: int | str | None = None,
         bar: int | None = None,
     ) -> list[NoteSequence]:
         """`n` tunes on the great circle from the posterior mean of `a` to that of `b`, both ends included."""
-        z = torch.from_numpy(self.encode([a, b], track=track, bar=bar))
-        return self.decode(self.path(z[0], z[1], n), temperature=temperature, seed=seed, qpm=qpm)
+        excerpts = self._excerpts([a, b], track, bar)
+        z = torch.from_numpy(self._encode(excerpts))
+        return self.decode(self.path(z[0], z[1], n), temperature=temperature, seed=seed, qpm=qpm or excerpts[0].qpm)
 
     def path(self, start: Tensor, end: Tensor, n: int) -> Tensor:
         """`n` points (n, Z), both ends included, on the great circle between two points (Z,)."""
@@ -155,13 +163,15 @@ class TrainedModel:
         similarity: float = 0.8,
         temperature: float = DEFAULT_TEMPERATURE,
         seed: int | None = None,
-        qpm: float = DEFAULT_QPM,
+        qpm: float | None = None,
         track: int | str | None = None,
         bar: int | None = None,
     ) -> list[NoteSequence]:
         """`n` variations: z at share `similarity` of the way from a draw of the prior (0) to the tune's mean (1)."""
-        mean = torch.from_numpy(self.encode([tune], track=track, bar=bar))[0]
-        return self.decode(self.near(mean, n, similarity, seed), temperature=temperature, seed=seed, qpm=qpm)
+        excerpt = self.excerpt(tune, track=track, bar=bar)
+        mean = torch.from_numpy(self._encode([excerpt]))[0]
+        points = self.near(mean, n, similarity, seed)
+        return self.decode(points, temperature=temperature, seed=seed, qpm=qpm or excerpt.qpm)
 
     def near(self, mean: Tensor, n: int, similarity: float, seed: int | None = None) -> Tensor:
         """`n` points (n, Z), each at share `similarity` of the great circle from a draw of the prior to `mean` (Z,)."""
@@ -173,8 +183,11 @@ class TrainedModel:
     def excerpt(self, tune: Tune, *, track: int | str | None = None, bar: int | None = None) -> Excerpt:
         """The window of a tune that the model reads: the first with a note, or the one that begins at `bar`.
 
-        Raises MidiError or OSError for a file that cannot be read, ValueError, naming the tune, when it has no such window.
+        An Excerpt is its own. Raises MidiError or OSError for a file that cannot be read, ValueError, naming the tune, when
+        it has no such window.
         """
+        if isinstance(tune, Excerpt):
+            return tune
         name, sequence = _sequence(tune)
         try:
             windows = self.representation.tune_windows(sequence, track=track, bar=bar)
@@ -206,7 +219,7 @@ class TrainedModel:
         return self.representation.from_events(events, qpm=qpm)
 
 
-def _sequence(tune: Tune) -> tuple[str, NoteSequence]:
+def _sequence(tune: str | os.PathLike[str] | NoteSequence | pretty_midi.PrettyMIDI) -> tuple[str, NoteSequence]:
     """A tune's name for messages, and its notes."""
     if isinstance(tune, NoteSequence):
         return "the tune", tune

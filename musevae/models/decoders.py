@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -46,12 +46,12 @@ class LstmDecoder(nn.Module):
     ) -> Tensor:
         """Logits (B, T, V) at every step of events (B, T) int64 given the events before it (teacher forcing).
 
-        Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step, the next step sees
-        an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw, so the draws
-        are made first, step by step (without dropout), and the logits then computed from the mixed events all at once.
+        Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step alone, the next
+        step sees an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw,
+        so the draws come first, step by step (without dropout), and all logits then follow from the mixture at once.
         """
         if sampling_probability > 0:
-            events = self.free_run(z, events.shape[1], 1.0, generator, control, events, sampling_probability)
+            events = self._mix(events, z, control, sampling_probability, generator)
         z = z if z.dim() == 3 else z.unsqueeze(1)
         (batch, segments, _), steps = z.shape, events.shape[1]
         length = segment_length(steps, segments)
@@ -70,33 +70,34 @@ class LstmDecoder(nn.Module):
         control: Tensor | None = None,
     ) -> Tensor:
         """Events (B, T) int64 drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
-        return self.free_run(z, steps, check_temperature(temperature), generator, control)
+        check_temperature(temperature)
+        return self._run(z, steps, control, lambda logits, t: sample(logits, temperature, generator))
 
-    def free_run(
-        self,
-        z: Tensor,
-        steps: int,
-        temperature: float,
-        generator: torch.Generator | None,
-        control: Tensor | None,
-        truth: Tensor | None = None,
-        sampling_probability: float = 1.0,
+    def _mix(
+        self, events: Tensor, z: Tensor, control: Tensor | None, probability: float, generator: torch.Generator | None
     ) -> Tensor:
-        """The loop of `decode`; with `truth` (B, T), a draw stays with `sampling_probability` and else gives way to it."""
+        """Events (B, T), each replaced with a probability by a draw from the model, which saw the mixture before it."""
+        keep = uniform(events.shape, events.device, generator) >= probability
+
+        def choose(logits: Tensor, t: int) -> Tensor:
+            return torch.where(keep[:, t], events[:, t], sample(logits, generator=generator))
+
+        return self._run(z, events.shape[1], control, choose)
+
+    def _run(self, z: Tensor, steps: int, control: Tensor | None, choose: Callable[[Tensor, int], Tensor]) -> Tensor:
+        """Events (B, T) int64, one by one: choose(logits (B, V), t) gives step t's, (B,), which step t + 1 sees."""
         with torch.inference_mode():
             z = z if z.dim() == 3 else z.unsqueeze(1)
             batch, segments, _ = z.shape
             length = segment_length(steps, segments)
-            events = torch.empty(batch, steps, dtype=torch.int64, device=z.device)
-            keep = uniform((batch, steps), z.device, generator) < sampling_probability
             stepper = Stepper(self.stack, self.output, batch)
-            previous = torch.full((batch,), self.output_size, device=z.device)  # no event yet
+            event = torch.full((batch,), self.output_size, device=z.device)  # none yet
+            events = []
             for t in range(steps):
                 if t % length == 0:
                     stepper.start(z[:, t // length])
-                logits = stepper.step(previous, None if control is None else control[:, t])
-                previous = sample(logits, temperature, generator)
-                if truth is not None:
-                    previous = torch.where(keep[:, t], previous, truth[:, t])
-                events[:, t] = previous
-        return events.clone()  # outside of inference mode: may be trained on
+                logits = stepper.step(event, None if control is None else control[:, t])
+                event = choose(logits, t)
+                events.append(event)
+            result = torch.stack(events, dim=1)
+        return result.clone()  # no longer an inference tensor: it may be trained on

@@ -31,8 +31,8 @@ class Elbo:
     def loss(self, beta: float = 1.0, free_bits: float = 0.0, free_bits_per_dim: float = 0.0) -> Tensor:
         """What training minimises, (B,) in nats: reconstruction + beta * max(kl - free_bits, 0).
 
-        `free_bits` is a budget in bits for the whole vector (Roberts et al. 2018, section 2.1), `free_bits_per_dim` one
-        for every latent dimension (Kingma et al. 2016, appendix C.8); where both are given, the dimensions' come off first.
+        `free_bits` is a budget in bits for the whole vector (Roberts et al. 2018, section 2.1.1), `free_bits_per_dim`
+        one for each latent dimension (Kingma et al. 2016, appendix C.8); of both, the dimensions' come off first.
         """
         kl = self.kl_per_dim
         if free_bits_per_dim:

@@ -44,7 +44,7 @@ class BidirectionalLstmEncoder(nn.Module):
 
 
 class HierarchicalLstmEncoder(nn.Module):
-    """Bidirectional encoders in levels: the first reads segments of lengths[0] steps, the next the embeddings of those."""
+    """Bidirectional encoders in levels: the first reads segments of lengths[0] steps, the next their embeddings."""
 
     def __init__(
         self, input_size: int, sizes: Sequence[int], lengths: Sequence[int] = (16, 16), *, dropout: float = 0.0

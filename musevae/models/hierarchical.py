@@ -15,15 +15,16 @@ from musevae.models.lstm import LstmStack
 
 
 class HierarchicalLstmDecoder(nn.Module):
-    """A conductor over S segments, and a core decoder that starts each segment from the conductor's output."""
+    """A conductor over S segments, and a core decoder that starts each segment from the conductor's output.
 
-    def __init__(
-        self, core: LstmDecoder, conductor_sizes: Sequence[int], z_size: int, segments: int, *, dropout: float = 0.0
-    ) -> None:
+    The core's z is that output: core.stack's z_size is conductor_sizes[-1]. The conductor has no dropout.
+    """
+
+    def __init__(self, core: LstmDecoder, conductor_sizes: Sequence[int], z_size: int, segments: int) -> None:
         super().__init__()
         self.segments = segments
-        self.conductor = LstmStack(1, conductor_sizes, z_size, dropout=dropout)
-        self.core = core  # its z is the conductor's output: core.z_size == conductor_sizes[-1]
+        self.conductor = LstmStack(1, conductor_sizes, z_size)
+        self.core = core
 
     def embeddings(self, z: Tensor) -> Tensor:
         """The conductor's outputs (B, S, E) for z (B, Z); it sees nothing but its initial state, its input is zeros."""

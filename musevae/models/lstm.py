@@ -60,7 +60,7 @@ class LstmStack(nn.Module):
         self.initial_state = normal_linear(z_size, 2 * sum(sizes))
 
     def state(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The initial (h, c) of each layer, (B, H) each, for z (B, Z); in the linear map, Magenta's order c0, h0, c1, h1."""
+        """Each layer's initial (h, c), (B, H) each, for z (B, Z); the linear map has Magenta's order c0, h0, c1, h1."""
         flat = self.initial_state(z).tanh().split([size for size in self.sizes for _ in "ch"], dim=-1)
         return [(h, c) for c, h in zip(flat[::2], flat[1::2], strict=True)]
 

@@ -16,6 +16,9 @@ from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.lstm import one_hot
 from musevae.models.outputs import negative_log_likelihood
 
+ENCODERS = ("bidirectional", "hierarchical")
+DECODERS = ("flat", "hierarchical")
+
 
 class MusicVAE(nn.Module):
     """Encoder, posterior and decoder of windows of `steps` events, each of `input_size` classes.
@@ -43,21 +46,22 @@ class MusicVAE(nn.Module):
         super().__init__()
         self.steps, self.input_size, self.output_size = steps, input_size, output_size
         self.z_size, self.control_size = z_size, control_size
-        hierarchical = _check_choices(encoder, decoder, steps, segments)
+        segments = check_architecture(encoder, decoder, steps, segments)
         self.encoder: BidirectionalLstmEncoder | HierarchicalLstmEncoder
-        self.decoder: LstmDecoder | HierarchicalLstmDecoder
         if encoder == "bidirectional":
             self.encoder = BidirectionalLstmEncoder(input_size + control_size, encoder_sizes, dropout=dropout)
         else:
-            lengths = (steps // hierarchical, hierarchical)
+            lengths = (steps // segments, segments)
             self.encoder = HierarchicalLstmEncoder(input_size + control_size, encoder_sizes, lengths, dropout=dropout)
         self.head = PosteriorHead(self.encoder.output_size, z_size)
+        self.decoder: LstmDecoder | HierarchicalLstmDecoder
         if decoder == "flat":
             self.decoder = LstmDecoder(output_size, decoder_sizes, z_size, control_size=control_size, dropout=dropout)
         else:
-            conductor = conductor_sizes or decoder_sizes
-            core = LstmDecoder(output_size, decoder_sizes, conductor[-1], control_size=control_size, dropout=dropout)
-            self.decoder = HierarchicalLstmDecoder(core, conductor, z_size, hierarchical, dropout=dropout)
+            conductor_sizes = conductor_sizes or decoder_sizes
+            size = conductor_sizes[-1]
+            core = LstmDecoder(output_size, decoder_sizes, size, control_size=control_size, dropout=dropout)
+            self.decoder = HierarchicalLstmDecoder(core, conductor_sizes, z_size, segments)
 
     def posterior(self, events: Tensor, control: Tensor | None = None) -> DiagonalGaussian:
         """q(z|x), (B, Z), of events (B, T)."""
@@ -76,9 +80,12 @@ class MusicVAE(nn.Module):
         sampling_probability: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Logits (B, T, V) of events (B, T) given z (B, Z) and the events before each; sampling as in `LstmDecoder.logits`."""
-        events, z = self._check_events(events), self._check_z(z)
-        control = self._check_control(control, len(events))
+        """Logits (B, T, V) of events (B, T), given z (B, Z) and the events before each.
+
+        `sampling_probability` is that of scheduled sampling, see `LstmDecoder.logits`.
+        """
+        events = self._check_events(events)
+        z, control = self._check_z(z, len(events)), self._check_control(control, len(events))
         return self.decoder.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
 
     def decode(
@@ -88,9 +95,9 @@ class MusicVAE(nn.Module):
         generator: torch.Generator | None = None,
         control: Tensor | None = None,
     ) -> Tensor:
-        """Free-running events (B, T) int64 for z (B, Z), drawn at a temperature; 0 is argmax. Without gradients."""
-        z = self._check_z(z)
-        return self.decoder.decode(z, self.steps, temperature, generator, self._check_control(control, len(z)))
+        """Free-running events (B, T) int64 for z (B, Z), drawn at a temperature (0: argmax), without gradients."""
+        z, control = self._check_z(z, None), self._check_control(control, len(z))
+        return self.decoder.decode(z, self.steps, temperature, generator, control)
 
     def forward(
         self,
@@ -99,11 +106,12 @@ class MusicVAE(nn.Module):
         generator: torch.Generator | None = None,
         sampling_probability: float = 0.0,
     ) -> Elbo:
-        """The ELBO's terms for events (B, T), at one draw of z from each posterior, in training and evaluation alike."""
+        """Both terms of the ELBO of events (B, T), at one draw of z per example, in training and evaluation alike."""
+        events = self._check_events(events)
         posterior = self.posterior(events, control)
         z = posterior.sample(generator)
         logits = self.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
-        return Elbo(negative_log_likelihood(logits, events.long()), posterior.kl_per_dim())
+        return Elbo(negative_log_likelihood(logits, events), posterior.kl_per_dim())
 
     @property
     def num_parameters(self) -> int:
@@ -111,35 +119,37 @@ class MusicVAE(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def _check_events(self, events: Tensor) -> Tensor:
-        if events.dim() != 2 or events.shape[1] != self.steps or events.is_floating_point() or events.is_complex():
-            raise ValueError(f"events are {_describe(events)}; expected (B, {self.steps}) of an integer dtype")
+        check_shape("events", events, (None, self.steps))
+        if events.is_floating_point():
+            raise ValueError(f"events are {events.dtype}; expected an integer dtype")
         return events.long()
 
-    def _check_z(self, z: Tensor) -> Tensor:
-        if z.dim() != 2 or z.shape[1] != self.z_size or not z.is_floating_point():
-            raise ValueError(f"z is {_describe(z)}; expected (B, {self.z_size}) of a floating dtype")
+    def _check_z(self, z: Tensor, batch: int | None) -> Tensor:
+        check_shape("z", z, (batch, self.z_size))
         return z
 
     def _check_control(self, control: Tensor | None, batch: int) -> Tensor | None:
-        if control is None and not self.control_size:
+        if (control is None) != (self.control_size == 0):
+            given = "missing" if control is None else "given"
+            raise ValueError(f"control is {given}, but control_size is {self.control_size}")
+        if control is None:
             return None
-        expected = (batch, self.steps, self.control_size)
-        if control is None or not self.control_size or control.shape != expected:
-            given = "missing" if control is None else _describe(control)
-            raise ValueError(f"control is {given}; expected {expected if self.control_size else 'none'}")
+        check_shape("control", control, (batch, self.steps, self.control_size))
         return control.to(self.head.mu.weight.dtype)
 
 
-def _describe(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:
+    """ValueError where a tensor is not of the expected shape; None stands for any size."""
+    sizes = zip(tensor.shape, expected, strict=False)
+    if tensor.dim() != len(expected) or any(size is not None and given != size for given, size in sizes):
+        letters = ", ".join("B" if size is None else str(size) for size in expected)
+        raise ValueError(f"{name}: the shape is {tuple(tensor.shape)}; expected ({letters})")
 
 
-def _check_choices(encoder: str, decoder: str, steps: int, segments: int | None) -> int:
-    """The number of segments, 1 where nothing is hierarchical; ValueError where the choices do not fit."""
-    if encoder not in ("bidirectional", "hierarchical") or decoder not in ("flat", "hierarchical"):
-        raise ValueError(
-            f"encoder {encoder!r}, decoder {decoder!r}; expected bidirectional or hierarchical, flat or hierarchical"
-        )
+def check_architecture(encoder: str, decoder: str, steps: int, segments: int | None) -> int:
+    """The number of segments, 1 where nothing is hierarchical; ValueError where the choices do not fit together."""
+    if encoder not in ENCODERS or decoder not in DECODERS:
+        raise ValueError(f"encoder {encoder!r}, decoder {decoder!r}; expected one of {ENCODERS} and one of {DECODERS}")
     if "hierarchical" not in (encoder, decoder):
         return 1
     if not segments or segments < 1 or steps % segments:

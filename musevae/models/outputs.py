@@ -21,7 +21,7 @@ def negative_log_likelihood(logits: Tensor, events: Tensor, mask: Tensor | None 
 
 
 def uniform(shape: tuple[int, ...], device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform numbers in [0, 1) on `device`, drawn on the generator's own: a CPU generator gives one tune on any device."""
+    """Uniform numbers in [0, 1) on `device`, drawn where the generator is: a CPU's gives one tune on any device."""
     source = device if generator is None else generator.device
     return torch.rand(shape, generator=generator, device=source).to(device)
 

@@ -1,35 +1,41 @@
 """MIDI files <-> NoteSequence; the only module that knows ticks and seconds.
 
-symusic parses and prints the bytes; mido mends what symusic refuses; pretty_midi is for exchange with users' code.
+symusic reads and prints the bytes, mido mends what symusic refuses, pretty_midi is for exchange with users' code.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import os
-import secrets
+import re
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mido
 import numpy as np
 import pretty_midi
-import symusic
+from mido.midifiles.meta import KeySignatureError
 from numpy.typing import NDArray
+from symusic.core import NoteTickList, ScoreTick, TempoTick, TextMetaTick, TimeSignatureTick, TrackTick
 
-from musevae.music.note_sequence import COLUMNS, DEFAULT_QPM, NoteSequence, Tempo, Text, TimeSignature
+from musevae.files import replaced
+from musevae.music.note_sequence import COLUMNS, DEFAULT_QPM, Note, NoteSequence, Tempo, Text, TimeSignature
 
 TICKS_PER_QUARTER = 480  # of the files we write: exact for 128th notes and for triplets of 64ths
-MAX_TICK = 2**28 - 1  # the largest time a MIDI file can count in one step
+MAX_TICK = 2**28 - 1  # the longest wait a MIDI file can hold
+MAX_DATA_BYTE = 127
 MICROSECONDS_PER_MINUTE = 60_000_000
 MAX_MICROSECONDS_PER_QUARTER = 2**24 - 1  # a tempo has three bytes
-SMPTE_QUARTERS_PER_SECOND = DEFAULT_QPM / 60.0  # SMPTE files count real time: read at the default tempo
-SMPTE_FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # 29 is "30 drop frame", 29.97
-HEADER_SIZE = 14  # bytes: "MThd", its length, format, number of tracks, division
-MIDO_ERRORS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, struct.error)
+MAX_NUMERATOR = 255
+DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
+HEADER_SIZE = 14  # bytes: "MThd", length of the rest, format, number of tracks, division
+NTSC = 29  # SMPTE's code for 30,000 / 1001 frames a second; every other code is the number of frames itself
+TEXT_EVENT = re.compile(rb"\xff[\x03\x05\x06]([\x00-\x7f])")  # a track name, lyric or marker and its length
+NOT_UTF8 = "\N{REPLACEMENT CHARACTER}"  # symusic's word for bytes that are not UTF-8
+MIDO_ERRORS = (OSError, EOFError, ValueError, LookupError, KeySignatureError)  # what it raises on damaged data
 
 Change = TypeVar("Change", Tempo, TimeSignature)
 
@@ -39,7 +45,7 @@ class MidiError(ValueError):
 
 
 def read_midi(path: str | os.PathLike[str]) -> NoteSequence:
-    """Read a MIDI file of any type; its extension does not matter.
+    """Read a MIDI file of any type and extension, as `parse_midi` does.
 
     Raises MidiError if the content is not MIDI, and the system's OSError if the file cannot be opened.
     """
@@ -50,121 +56,120 @@ def read_midi(path: str | os.PathLike[str]) -> NoteSequence:
 def parse_midi(data: bytes, name: str) -> NoteSequence:
     """Read the bytes of a MIDI file; `name` is what a MidiError calls it.
 
-    `track` counts the tracks that have notes, in file order, one per channel and program; tempo and metre are 120 qpm and
-    4/4 until the file says otherwise; `texts` are its markers and lyrics. Times of an SMPTE file, which counts real time,
-    become quarters at 120 qpm.
+    `track` counts the tracks with notes in file order, one per channel and program; `texts` are markers and lyrics.
+    Tempo and metre are 120 qpm and 4/4 until the file says otherwise; `end_time` is the time of the last note,
+    controller, text, tempo or metre. A file in SMPTE time, which is real time, is read at 120 qpm.
     """
-    division, body = _open(_unwrapped(data), name)
-    score = _score(body, name)
-    ticks_per_quarter = division if division > 0 else _smpte_ticks_per_quarter(division, name)
+    division, data = _plain(_unwrapped(data), name)
+    score = _parse(data, name)
     if division < 0:
         score.tempos.clear()
     if any(tempo.mspq == 0 for tempo in score.tempos):
         raise MidiError(f"{name} has a tempo of 0 microseconds per quarter: correct or delete that tempo event")
-    return _from_score(score, ticks_per_quarter, name)
+    sequence = _from_score(score, _ticks_per_quarter(division), _latin1_texts(data))
+    if score.start() < 0 or (sequence.end < sequence.start).any():
+        raise MidiError(f"{name} has times beyond {2**31 - 1} ticks: it is damaged, fetch or export it again")
+    return sequence
 
 
 def _unwrapped(data: bytes) -> bytes:
     """The MIDI file inside a RIFF (.rmi) wrapper, or the data itself."""
-    if data[:4] != b"RIFF" or b"MThd" not in data:
+    begin = data.find(b"MThd")
+    if data[:4] != b"RIFF" or begin < 0:
         return data
-    begin = data.index(b"MThd")
     size = int.from_bytes(data[begin - 4 : begin], "little")
     return data[begin : begin + size]
 
 
-def _open(data: bytes, name: str) -> tuple[int, bytes]:
-    """The division (ticks per quarter; negative: SMPTE) and the data with a plain header that symusic accepts."""
+def _plain(data: bytes, name: str) -> tuple[int, bytes]:
+    """The division and the data, these with the one header that symusic takes: six bytes, in ticks per quarter."""
     if not data:
         raise MidiError(f"{name} is empty: choose another file")
     if data[:4] != b"MThd":
         raise MidiError(f"{name} is not a MIDI file (it begins with {data[:4]!r}): choose a .mid file")
-    if len(data) < HEADER_SIZE:
-        raise MidiError(f"{name} is truncated or damaged (its header has {len(data)} of {HEADER_SIZE} bytes)")
-    division = int.from_bytes(data[12:14], "big", signed=True)
-    if division == 0:
-        raise MidiError(f"{name} has 0 ticks per quarter: its header is damaged, export it again")
-    header_end = 8 + int.from_bytes(data[4:8], "big")
-    header = b"MThd" + struct.pack(">I4sH", 6, data[8:12], TICKS_PER_QUARTER)
-    return division, header + data[header_end:]
+    length = int.from_bytes(data[4:8], "big")
+    if len(data) < 8 + length or length < HEADER_SIZE - 8:
+        raise MidiError(f"{name} is truncated or damaged (the header is cut off): fetch or export it again")
+    division = int.from_bytes(data[12:HEADER_SIZE], "big", signed=True)
+    if division == 0 or (division < 0 and division & 0xFF == 0):
+        raise MidiError(f"{name} has 0 ticks per {'quarter' if division == 0 else 'frame'}: export it again")
+    return division, struct.pack(">4sI4sH", b"MThd", 6, data[8:12], TICKS_PER_QUARTER) + data[8 + length :]
 
 
-def _smpte_ticks_per_quarter(division: int, name: str) -> float:
-    frames, ticks_per_frame = -(division >> 8), division & 0xFF
-    if frames not in SMPTE_FRAMES_PER_SECOND or ticks_per_frame == 0:
-        raise MidiError(f"{name} counts {ticks_per_frame} ticks in {frames} frames a second: its header is damaged")
-    return SMPTE_FRAMES_PER_SECOND[frames] * ticks_per_frame / SMPTE_QUARTERS_PER_SECOND
+def _ticks_per_quarter(division: int) -> float:
+    """Of a header's division: itself, or if negative SMPTE's frames per second and ticks per frame, at 120 qpm."""
+    if division > 0:
+        return division
+    code, ticks_per_frame = -(division >> 8), division & 0xFF
+    frames_per_second = 30_000 / 1001 if code == NTSC else code
+    return frames_per_second * ticks_per_frame * 60.0 / DEFAULT_QPM
 
 
-def _score(data: bytes, name: str) -> symusic.types.Score:
-    """Parse with symusic, or with symusic what mido made of the data."""
+def _parse(data: bytes, name: str) -> ScoreTick:
     try:
-        return symusic.Score.from_midi(data, sanitize_data=True)
+        return ScoreTick.from_midi(data, sanitize_data=True)
     except RuntimeError as error:
         reason = str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error")
     try:
-        return symusic.Score.from_midi(_mended(data), sanitize_data=True)
+        return ScoreTick.from_midi(_mended(data), sanitize_data=True)
     except (RuntimeError, *MIDO_ERRORS):
         raise MidiError(f"{name} is truncated or damaged ({reason}): fetch or export it again") from None
 
 
 def _mended(data: bytes) -> bytes:
+    """The data as mido, which overlooks other faults than symusic, reads and writes them."""
     mended = io.BytesIO()
     mido.MidiFile(file=io.BytesIO(data), clip=True).save(file=mended)
     return mended.getvalue()
 
 
-def _from_score(score: symusic.types.Score, ticks_per_quarter: float, name: str) -> NoteSequence:
-    tracks = [track for track in score.tracks if len(track.notes)]
-    lyrics = (lyric for track in score.tracks for lyric in track.lyrics)
-    texts = [Text(text.time / ticks_per_quarter, text.text) for text in (*score.markers, *lyrics)]
-    signatures = [s for s in score.time_signatures if s.numerator and s.denominator]
-    return NoteSequence(
-        **_columns(tracks, ticks_per_quarter, name),
-        end_time=max(0, score.end()) / ticks_per_quarter,
-        tempos=_changes(
-            Tempo(0.0, DEFAULT_QPM), (Tempo(t.time / ticks_per_quarter, _qpm(t.mspq)) for t in score.tempos)
-        ),
-        time_signatures=_changes(
-            TimeSignature(0.0, 4, 4),
-            (TimeSignature(s.time / ticks_per_quarter, s.numerator, s.denominator) for s in signatures),
-        ),
-        track_names=tuple(track.name for track in tracks),
-        texts=tuple(sorted(texts, key=lambda text: text.time)),
-    )
+def _latin1_texts(data: bytes) -> dict[str, str]:
+    """The texts that are not UTF-8, read as Latin-1; keys are what symusic makes of them."""
+    texts = (data[event.end() : event.end() + event[1][0]] for event in TEXT_EVENT.finditer(data))
+    readings = {text.decode("utf-8", "replace"): text for text in texts if NOT_UTF8.encode() not in text}
+    return {garbled: text.decode("latin-1") for garbled, text in readings.items() if NOT_UTF8 in garbled}
 
 
 def _qpm(microseconds_per_quarter: int) -> float:
     return MICROSECONDS_PER_MINUTE / microseconds_per_quarter
 
 
-def _columns(tracks: list[symusic.types.Track], ticks_per_quarter: float, name: str) -> dict[str, NDArray[np.generic]]:
-    """The columns of NoteSequence, of all notes of all tracks."""
+def _from_score(score: ScoreTick, ticks_per_quarter: float, readings: dict[str, str]) -> NoteSequence:
+    tracks = [track for track in score.tracks if len(track.notes)]
+    names = tuple(readings.get(track.name, track.name) for track in tracks)
+    tempos = [Tempo(tempo.time / ticks_per_quarter, _qpm(tempo.mspq)) for tempo in score.tempos]
+    metres = [TimeSignature(m.time / ticks_per_quarter, m.numerator, m.denominator) for m in score.time_signatures]
+    lyrics = [lyric for track in score.tracks for lyric in track.lyrics]
+    texts = [Text(t.time / ticks_per_quarter, readings.get(t.text, t.text)) for t in (*score.markers, *lyrics)]
+    return NoteSequence(
+        **_note_columns(tracks, ticks_per_quarter),
+        end_time=score.end() / ticks_per_quarter,
+        tempos=_changes(Tempo(0.0, DEFAULT_QPM), tempos),
+        time_signatures=_changes(TimeSignature(0.0, 4, 4), (m for m in metres if m.numerator and m.denominator)),
+        track_names=names if any(names) else (),
+        texts=tuple(sorted(texts, key=lambda text: text.time)),
+    )
+
+
+def _note_columns(tracks: list[TrackTick], ticks_per_quarter: float) -> dict[str, Any]:
+    """The columns of NoteSequence for all notes of all tracks."""
     arrays = [track.notes.numpy() for track in tracks]
-    counts = [len(track.notes) for track in tracks]
     time, duration, pitch, velocity = (
         np.concatenate([np.zeros(0, np.int64), *(array[key] for array in arrays)])
         for key in ("time", "duration", "pitch", "velocity")
     )
-    if min(time.min(initial=0), duration.min(initial=0)) < 0:
-        raise MidiError(f"{name} has times beyond {2**31 - 1} ticks: it is damaged, export it again")
-    values = {
-        "pitch": pitch,
-        "start": time / ticks_per_quarter,
-        "end": (time + duration) / ticks_per_quarter,
-        "velocity": velocity,
-        "program": np.repeat([track.program for track in tracks], counts),
-        "is_drum": np.repeat([track.is_drum for track in tracks], counts),
-        "track": np.repeat(np.arange(len(tracks)), counts),
-    }
-    return {key: values[key].astype(dtype) for key, dtype in COLUMNS.items()}
+    rows = [(track.program, track.is_drum, index) for index, track in enumerate(tracks)]
+    per_note = np.repeat(np.array(rows, np.int64).reshape(-1, 3), [len(track.notes) for track in tracks], axis=0)
+    columns = (pitch, time / ticks_per_quarter, (time + duration) / ticks_per_quarter, velocity, *per_note.T)
+    return dict(zip(COLUMNS, columns, strict=True))
 
 
 def _changes(default: Change, events: Iterable[Change]) -> tuple[Change, ...]:
-    """The events in order of time, from `default` on: of several at one time the last, and none that changes nothing."""
-    latest = {event.time: event for event in (default, *sorted(events, key=lambda event: event.time))}
+    """The events by time, from `default` on: of several at one time the last, and none that changes nothing."""
+    by_time = [default]
+    by_time += sorted(events, key=lambda event: event.time)
     changes: list[Change] = []
-    for event in latest.values():
+    for event in {event.time: event for event in by_time}.values():
         if not changes or event[1:] != changes[-1][1:]:
             changes.append(event)
     return tuple(changes)
@@ -173,59 +178,70 @@ def _changes(default: Change, events: Iterable[Change]) -> tuple[Change, ...]:
 def write_midi(sequence: NoteSequence, path: str | os.PathLike[str]) -> None:
     """Write a type 1 MIDI file of 480 ticks per quarter, one track per distinct (track, program, is_drum).
 
-    Whatever happens, `path` is either the whole new file or what it was before. Of overlapping notes of one pitch in one
-    track MIDI says only which ends come first, so the first to start is the first to end. Raises ValueError for times
-    and tempos that MIDI cannot hold, OSError when the file cannot be written.
+    Whatever happens, `path` holds the whole new file or what it held before. Where notes of one pitch overlap in a
+    track, the first to start becomes the first to end: MIDI does not say which one a note-off ends. Raises ValueError
+    for values that MIDI cannot hold, OSError if the file cannot be written.
     """
-    _replace(Path(path), _to_score(sequence).dumps_midi())
+    data = _to_score(sequence).dumps_midi()
+    with replaced(Path(path)) as file:
+        file.write(data)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Give `path` the content `data` at one stroke."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _to_score(sequence: NoteSequence) -> symusic.types.Score:
-    score = symusic.Score(TICKS_PER_QUARTER)
-    conductor = symusic.Track()
-    end_tick = int(_ticks(sequence.end_time))
-    tempos = [(int(_ticks(tempo.time)), _microseconds_per_quarter(tempo.qpm)) for tempo in sequence.tempos]
-    # symusic neither reads nor sets the end of a track: the last tempo, said again, marks the end of the piece.
-    for tick, microseconds in [*tempos, (end_tick, tempos[-1][1] if tempos else _microseconds_per_quarter(DEFAULT_QPM))]:
-        score.tempos.append(symusic.Tempo(tick, mspq=microseconds))
-    for signature in sequence.time_signatures:
-        score.time_signatures.append(
-            symusic.TimeSignature(int(_ticks(signature.time)), signature.numerator, signature.denominator)
-        )
+def _to_score(sequence: NoteSequence) -> ScoreTick:
+    _check(sequence)
+    score = ScoreTick(TICKS_PER_QUARTER)
+    for tempo in _with_end_marked(sequence):
+        microseconds = round(MICROSECONDS_PER_MINUTE / tempo.qpm)
+        score.tempos.append(TempoTick(_tick(tempo.time), qpm=None, mspq=microseconds))
+    for time, numerator, denominator in sequence.time_signatures:
+        score.time_signatures.append(TimeSignatureTick(_tick(time), numerator, denominator))
+    conductor = TrackTick()  # symusic writes unsorted events for a score without a track
     for text in sequence.texts:
-        conductor.lyrics.append(symusic.TextMeta(int(_ticks(text.time)), text.text))
+        conductor.lyrics.append(TextMetaTick(_tick(text.time), text.text))
     score.tracks.append(conductor)
     for part in _parts(sequence):
         score.tracks.append(_to_track(part))
     return score
 
 
-def _microseconds_per_quarter(qpm: float) -> int:
-    if not MICROSECONDS_PER_MINUTE / MAX_MICROSECONDS_PER_QUARTER <= qpm <= MICROSECONDS_PER_MINUTE:
-        raise ValueError(f"{qpm:g} qpm: MIDI holds tempos from 3.6 to 60,000,000 quarter notes per minute")
-    return round(MICROSECONDS_PER_MINUTE / qpm)
+def _check(sequence: NoteSequence) -> None:
+    """Raise ValueError for what MIDI cannot hold."""
+    tempos, signatures = sequence.tempos, sequence.time_signatures
+    times = [*(event.time for events in (tempos, signatures, sequence.texts) for event in events), *sequence.start[:1]]
+    _demand("a time in quarters", [*times, sequence.end_time], 0, MAX_TICK / TICKS_PER_QUARTER)
+    _demand("a pitch", [sequence.pitch.max(initial=0)], 0, MAX_DATA_BYTE)
+    _demand("a program", [sequence.program.max(initial=0)], 0, MAX_DATA_BYTE)
+    slowest = MICROSECONDS_PER_MINUTE / MAX_MICROSECONDS_PER_QUARTER
+    _demand("a tempo in qpm", [tempo.qpm for tempo in tempos], slowest, MICROSECONDS_PER_MINUTE)
+    _demand("a metre's numerator", [signature.numerator for signature in signatures], 1, MAX_NUMERATOR)
+    for _, numerator, denominator in signatures:
+        if denominator not in DENOMINATORS:
+            raise ValueError(f"a metre is {numerator}/{denominator}; a MIDI file holds denominators {DENOMINATORS}")
 
 
-def _ticks(quarters: NDArray[np.float64] | float) -> NDArray[np.int32]:
-    ticks = np.rint(np.multiply(quarters, TICKS_PER_QUARTER))
-    if not np.all((ticks >= 0) & (ticks <= MAX_TICK)):
-        raise ValueError(f"MIDI holds times from 0 to {MAX_TICK // TICKS_PER_QUARTER} quarters: shift or cut the piece")
-    return ticks.astype(np.int32)
+def _demand(what: str, values: Iterable[float], lowest: float, highest: float) -> None:
+    for value in values:
+        if not lowest <= value <= highest:
+            raise ValueError(f"{what} is {value:g}; a MIDI file holds {lowest:g} to {highest:g}")
+
+
+def _with_end_marked(sequence: NoteSequence) -> list[Tempo]:
+    """The tempos; to keep silence after the last note, the running one is said again at the end.
+
+    symusic neither sets nor gives the time of the end of a track, but that of any other event.
+    """
+    tempos = list(sequence.tempos) or [Tempo(0.0, DEFAULT_QPM)]
+    if sequence.end_time > max(sequence.end.max(initial=0.0), tempos[-1].time):
+        tempos.append(Tempo(sequence.end_time, tempos[-1].qpm))
+    return tempos
+
+
+def _ticks(quarters: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.rint(quarters * TICKS_PER_QUARTER).astype(np.int32)
+
+
+def _tick(quarters: float) -> int:
+    return round(quarters * TICKS_PER_QUARTER)
 
 
 def _parts(sequence: NoteSequence) -> Iterator[NoteSequence]:
@@ -236,51 +252,56 @@ def _parts(sequence: NoteSequence) -> Iterator[NoteSequence]:
 
 
 def _name(part: NoteSequence) -> str:
-    track = int(part.track[0])
-    return part.track_names[track] if 0 <= track < len(part.track_names) else ""
+    return dict(enumerate(part.track_names)).get(int(part.track[0]), "")
 
 
-def _to_track(part: NoteSequence) -> symusic.types.Track:
-    track = symusic.Track(_name(part), int(part.program[0]), bool(part.is_drum[0]))
+def _to_track(part: NoteSequence) -> TrackTick:
+    track = TrackTick(_name(part), int(part.program[0]), bool(part.is_drum[0]))
     start, end = _ticks(part.start), _ticks(part.end)
-    # A velocity of 0 would be the end of a note.
-    track.notes = symusic.Note.from_numpy(
-        start, end - start, part.pitch.astype(np.int8), part.velocity.clip(1, 127).astype(np.int8), "tick"
-    )
+    velocity = part.velocity.clip(1, MAX_DATA_BYTE)  # a note-on of velocity 0 would be a note-off
+    track.notes = NoteTickList.from_numpy(start, end - start, part.pitch.astype(np.int8), velocity.astype(np.int8))
     return track
 
 
 def to_pretty_midi(sequence: NoteSequence) -> pretty_midi.PrettyMIDI:
-    """The same notes, tempo map, time signatures and texts (as lyrics) as a PrettyMIDI; its times are seconds."""
-    score = _to_score(sequence.select(np.zeros(len(sequence), np.bool_)))
-    midi = pretty_midi.PrettyMIDI(
-        mido_object=mido.MidiFile(file=io.BytesIO(score.dumps_midi()), charset="utf-8"), charset="utf-8"
-    )
-    quarters, seconds, qpm = _tempo_map(midi)
+    """A PrettyMIDI of the same notes, tempos, time signatures and texts (as lyrics); its times are in seconds.
+
+    Silence after the last event is not kept. Raises ValueError for values that MIDI or PrettyMIDI cannot hold.
+    """
+    conductor = _to_score(sequence.select(np.zeros(len(sequence), np.bool_))).dumps_midi()
+    file = mido.MidiFile(file=io.BytesIO(conductor), charset="utf-8")
+    midi = pretty_midi.PrettyMIDI(mido_object=file, charset="utf-8")
     for part in _parts(sequence):
         instrument = pretty_midi.Instrument(int(part.program[0]), bool(part.is_drum[0]), _name(part))
-        start, end = (_follow(times, quarters, seconds, 60.0 / qpm).tolist() for times in (part.start, part.end))
-        columns = zip(part.velocity.tolist(), part.pitch.tolist(), start, end, strict=True)
-        instrument.notes = [pretty_midi.Note(*column) for column in columns]
+        starts, ends = (map(midi.tick_to_time, _ticks(times).tolist()) for times in (part.start, part.end))
+        rows = zip(part.velocity.tolist(), part.pitch.tolist(), starts, ends, strict=True)
+        instrument.notes = [pretty_midi.Note(*row) for row in rows]
         midi.instruments.append(instrument)
     return midi
 
 
 def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
-    """The NoteSequence of a PrettyMIDI; `track` is the instrument's index, texts are its lyrics."""
-    raise NotImplementedError
+    """The NoteSequence of a PrettyMIDI, times rounded to its ticks and tempos to whole microseconds per quarter.
 
+    `track` counts its instruments, `texts` are its lyrics, `end_time` is the time of its last event.
+    """
 
-def _tempo_map(midi: pretty_midi.PrettyMIDI) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The times of the tempo changes in quarters and in seconds, and the tempos in qpm from there on."""
-    seconds, qpm = midi.get_tempo_changes()
-    quarters = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * qpm[:-1] / 60.0)])
-    return quarters, seconds, qpm
+    def quarters(seconds: float) -> float:
+        return float(midi.time_to_tick(seconds) / midi.resolution)
 
-
-def _follow(
-    times: NDArray[np.float64], begin: NDArray[np.float64], value: NDArray[np.float64], slope: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Values at `times` of the piecewise linear function that is `value` at `begin` and rises by `slope` from there."""
-    piece = np.searchsorted(begin, times, side="right") - 1
-    return value[piece] + (times - begin[piece]) * slope[piece]
+    notes = [
+        Note(note.pitch, quarters(note.start), quarters(note.end), note.velocity, part.program, part.is_drum, track)
+        for track, part in enumerate(midi.instruments)
+        for note in part.notes
+    ]
+    changes = zip(*midi.get_tempo_changes(), strict=True)
+    tempos = [Tempo(quarters(time), _qpm(round(MICROSECONDS_PER_MINUTE / qpm))) for time, qpm in changes]
+    metres = [TimeSignature(quarters(m.time), m.numerator, m.denominator) for m in midi.time_signature_changes]
+    names = tuple(part.name for part in midi.instruments)
+    return replace(
+        NoteSequence.from_notes(notes, end_time=quarters(midi.get_end_time())),
+        tempos=_changes(Tempo(0.0, DEFAULT_QPM), tempos),
+        time_signatures=_changes(TimeSignature(0.0, 4, 4), metres),
+        track_names=names if any(names) else (),
+        texts=tuple(Text(quarters(lyric.time), lyric.text) for lyric in midi.lyrics),
+    )

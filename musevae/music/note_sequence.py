@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pretty_midi
 
 DEFAULT_QPM = 120.0
 DEFAULT_VELOCITY = 80
@@ -140,6 +143,12 @@ class NoteSequence:
     def shift(self, quarters: float) -> NoteSequence:
         """The same notes `quarters` later; tempo map and time signatures stay where they are."""
         return replace(self, start=self.start + quarters, end=self.end + quarters, end_time=self.end_time + quarters)
+
+    def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
+        """The same piece as a PrettyMIDI, whose times are seconds; see `musevae.music.midi.to_pretty_midi`."""
+        from musevae.music.midi import to_pretty_midi  # keeps pretty_midi out of the import of this module
+
+        return to_pretty_midi(self)
 
 
 def concatenate(sequences: Iterable[NoteSequence]) -> NoteSequence:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from musevae.music.melody import FIRST_NOTE
+from musevae import checkpoint
 from musevae.models.music_vae import MusicVAE
+from musevae.music.melody import FIRST_NOTE
+from musevae.music.shards import DatasetError, read_split
 from musevae.training.datasets import seeded
+from musevae.training.trainer import check_representation
 
 BATCH = 512
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.2
@@ -37,6 +42,22 @@ def evaluate(
             if progress:
                 progress(sum(len(part["kl"]) for part in parts), len(events))
     return _summary({name: torch.cat([part[name] for part in parts]) for name in parts[0]}, vae.steps)
+
+
+def evaluate_split(
+    vae: checkpoint.MusicVAE,
+    data: str | Path,
+    split: str = "validation",
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """`evaluate` on a split of a dataset folder; DatasetError, naming it, where it is of another representation or empty."""
+    check_representation(vae.config, Path(data))
+    events = read_split(Path(data), split)
+    if not len(events):
+        raise DatasetError(f"{data} has no windows in its {split} split: choose another with --split")
+    return evaluate(vae, torch.from_numpy(np.array(events)), seed=seed, progress=progress)
 
 
 def _measure(vae: MusicVAE, events: Tensor, draw: Generator) -> dict[str, Tensor]:

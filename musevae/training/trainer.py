@@ -43,7 +43,7 @@ class TrainResult:
 
     run: Path
     step: int
-    validation_loss: float  # nats, the best so far; what the run's model.safetensors has
+    validation_loss: float | None  # nats, the best so far, what the run's model.safetensors has; None: nothing to validate on
     finished: bool  # False: stopped by Ctrl-C or SIGTERM, after a checkpoint
 
 
@@ -127,7 +127,7 @@ class Trainer:
                 if self.step % self.config.train.validate_every == 0 and self.step < total:
                     self._checkpoint()
             self._checkpoint()
-        return TrainResult(self.run, self.step, self.best, self.step >= total)
+        return TrainResult(self.run, self.step, self.best if len(self.validation) else None, self.step >= total)
 
     def initialise(self, folder: Path) -> None:
         """Start from the weights of another model of the same architecture."""
@@ -149,6 +149,8 @@ class Trainer:
         except KeyError as error:
             raise CheckpointError(f"{self.run / LAST} is damaged: it has no {error}") from None
         self.batches.seed = self.seed
+        before = checkpoint.load_config(self.run).provenance
+        self.config = replace(self.config, provenance={**before, **self.config.provenance, "seed": self.seed})
 
     def _update(self, events: Tensor) -> dict[str, Tensor]:
         """One step of Adam on events (B, T); the figures stay on the device."""
@@ -201,9 +203,9 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         """Validate, keep the model where it is the best so far, and write what resuming needs."""
-        loss = self._validate()
-        if loss < self.best or not (self.run / checkpoint.WEIGHTS).exists():
-            self.best = min(loss, self.best)
+        loss = self._validate() if len(self.validation) else None
+        if loss is None or loss < self.best or not (self.run / checkpoint.WEIGHTS).exists():
+            self.best = self.best if loss is None else min(loss, self.best)
             trained = {"steps": self.step, "validation_loss_nats": loss}
             self.vae.config = replace(self.config, provenance={**self.config.provenance, **trained})
             checkpoint.save_model(self.run, self.vae)
@@ -217,9 +219,7 @@ class Trainer:
         checkpoint.write_tensors(self.run / LAST, tensors, {key: repr(value) for key, value in state.items()})
 
     def _validate(self) -> float:
-        """The training loss, at its final beta, of the validation windows: mean nats; of none, 0."""
-        if not len(self.validation):
-            return 0.0
+        """The training loss, at its final beta, of the validation windows: mean nats."""
         config, draw = self.config.train, seeded(self.device, VALIDATION_SEED)
         self.vae.eval()
         with torch.inference_mode():

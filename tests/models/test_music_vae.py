@@ -1,0 +1,205 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from musevae.models.music_vae import MusicVAE
+from musevae.models.outputs import negative_log_likelihood
+
+MELODY = {"input_size": 90, "output_size": 90}
+TWO_BARS: dict[str, Any] = {**MELODY, "steps": 32}
+SIXTEEN_BARS: dict[str, Any] = {**MELODY, "steps": 256, "z_size": 512, "segments": 16}
+BIG = {"encoder_sizes": [2048, 2048], "decoder_sizes": [2048, 2048, 2048]}
+MAGENTA: dict[str, tuple[dict[str, Any], int]] = {  # architecture, number of parameters
+    "cat-mel_2bar_small": (
+        TWO_BARS | {"z_size": 256, "encoder_sizes": [512], "decoder_sizes": [256, 256]},
+        4_423_770,
+    ),
+    "cat-mel_2bar_big": (TWO_BARS | BIG | {"z_size": 512, "encoder_sizes": [2048]}, 134_571_098),
+    "cat-mel_2bar_med_chords": (
+        TWO_BARS | {"z_size": 256, "encoder_sizes": [1024], "decoder_sizes": [512] * 3, "control_size": 49},
+        17_478_234,
+    ),
+    "hierdec-mel_16bar": (
+        SIXTEEN_BARS | {"encoder_sizes": [2048, 2048], "decoder_sizes": [1024, 1024], "decoder": "hierarchical"},
+        176_061_530,
+    ),
+    "hier-mel_16bar": (
+        SIXTEEN_BARS
+        | {"encoder_sizes": [1024], "decoder_sizes": [1024, 1024]}
+        | {"encoder": "hierarchical", "decoder": "hierarchical"},
+        72_547_418,
+    ),
+}
+TINY: dict[str, Any] = {
+    "steps": 8,
+    "input_size": 6,
+    "output_size": 6,
+    "z_size": 3,
+    "encoder_sizes": [5],
+    "decoder_sizes": [4, 5],
+}
+HIERARCHICAL = {"encoder": "hierarchical", "decoder": "hierarchical", "segments": 2, "conductor_sizes": [7]}
+both = pytest.mark.parametrize("architecture", [TINY, TINY | HIERARCHICAL], ids=["flat", "hierarchical"])
+
+
+def seed(number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def batch(rows: int = 4) -> Tensor:
+    return torch.randint(0, 6, (rows, 8), generator=seed(0))
+
+
+@pytest.mark.parametrize(("architecture", "total"), MAGENTA.values(), ids=MAGENTA)
+def test_parameter_totals_are_magentas(architecture: dict[str, Any], total: int) -> None:
+    with torch.device("meta"):
+        assert MusicVAE(**architecture).num_parameters == total
+
+
+@both
+def test_shapes_and_types(architecture: dict[str, Any]) -> None:
+    vae = MusicVAE(**architecture)
+    posterior, events = vae.posterior(batch()), vae.decode(torch.zeros(4, 3))
+    assert posterior.mu.shape == posterior.sigma.shape == (4, 3)
+    assert (events.shape, events.dtype) == ((4, 8), torch.int64)
+    assert vae.logits(batch(), posterior.mu).shape == (4, 8, 6)
+    elbo = vae(batch())
+    assert (elbo.reconstruction.shape, elbo.kl_per_dim.shape) == ((4,), (4, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_events_may_be_of_any_integer_type(dtype: torch.dtype) -> None:
+    vae = MusicVAE(**TINY)
+    expected, compact = vae(batch(), generator=seed(1)), vae(batch().to(dtype), generator=seed(1))
+    torch.testing.assert_close(compact.nelbo, expected.nelbo)
+
+
+@both
+def test_elbo_is_that_of_one_draw_from_the_posterior(architecture: dict[str, Any]) -> None:
+    vae = MusicVAE(**architecture)
+    posterior, elbo = vae.posterior(batch()), vae(batch(), generator=seed(1))
+    z = posterior.sample(seed(1))
+    torch.testing.assert_close(elbo.kl, posterior.kl())
+    torch.testing.assert_close(elbo.reconstruction, negative_log_likelihood(vae.logits(batch(), z), batch()))
+
+
+@both
+def test_gradient_of_the_elbo_is_that_of_finite_differences(architecture: dict[str, Any]) -> None:
+    vae = MusicVAE(**architecture).double()
+    trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    draw = seed(1)
+    direction = [torch.randn(parameter.shape, generator=draw, dtype=torch.float64) for parameter in trained]
+
+    def loss() -> Tensor:
+        return vae(batch(), generator=seed(2)).loss(beta=0.5).mean()
+
+    @torch.no_grad()
+    def move(distance: float) -> float:
+        for parameter, along in zip(trained, direction, strict=True):
+            parameter.add_(along, alpha=distance)
+        return float(loss())
+
+    gradients = torch.autograd.grad(loss(), trained)
+    slope = sum(float((gradient * along).sum()) for gradient, along in zip(gradients, direction, strict=True))
+    step = 1e-5
+    ahead, behind = move(step), move(-2 * step)
+    assert slope == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+
+
+@both
+def test_one_batch_can_be_learnt_by_heart(architecture: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    sizes = {"z_size": 8, "encoder_sizes": [32], "decoder_sizes": [32], "conductor_sizes": [32]}
+    vae, events, draw = MusicVAE(**architecture | sizes), batch(), seed(1)
+    optimizer = torch.optim.Adam(vae.parameters(), lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        vae(events, generator=draw).loss(beta=0.001).mean().backward()
+        optimizer.step()
+    with torch.no_grad():
+        mu = vae.posterior(events).mu
+    assert torch.equal(vae.decode(mu, temperature=0), events)
+
+
+def test_kl_as_the_only_loss_goes_the_kl_to_zero() -> None:
+    torch.manual_seed(0)
+    vae = MusicVAE(**TINY)
+    optimizer = torch.optim.Adam(vae.parameters(), lr=0.02)
+    before = float(vae(batch()).kl.detach().mean())
+    for _ in range(60):
+        optimizer.zero_grad()
+        vae(batch()).kl.mean().backward()
+        optimizer.step()
+    assert float(vae(batch()).kl.detach().mean()) < 0.001 < 0.1 < before
+
+
+def test_scheduled_sampling_changes_the_reconstruction_only() -> None:
+    vae = MusicVAE(**TINY)
+    forced, sampled = (vae(batch(), generator=seed(1), sampling_probability=p) for p in (0.0, 1.0))
+    torch.testing.assert_close(forced.kl, sampled.kl)
+    assert not torch.equal(forced.reconstruction, sampled.reconstruction)
+
+
+def test_control_enters_encoder_and_decoder() -> None:
+    vae, control = MusicVAE(**TINY, control_size=2), torch.ones(4, 8, 2, dtype=torch.uint8)
+    mu, none = vae.posterior(batch(), control).mu, torch.zeros_like(control)
+    assert not torch.equal(mu, vae.posterior(batch(), none).mu)
+    assert not torch.equal(vae.logits(batch(), mu, control), vae.logits(batch(), mu, none))
+    assert vae.decode(mu, control=control).shape == (4, 8)
+
+
+EVENTS, Z = torch.zeros(2, 8, dtype=torch.int64), torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        (EVENTS[:, :7], r"events: the shape is \(2, 7\); expected \(B, 8\)"),
+        (EVENTS[0], r"events: the shape is \(8,\); expected \(B, 8\)"),
+        (EVENTS.float(), "events are torch.float32; expected an integer dtype"),
+    ],
+)
+def test_wrong_events_are_refused(events: Tensor, message: str) -> None:
+    for use in (MusicVAE(**TINY).posterior, MusicVAE(**TINY)):
+        with pytest.raises(ValueError, match=message):
+            use(events)
+
+
+def test_wrong_z_is_refused() -> None:
+    vae = MusicVAE(**TINY)
+    with pytest.raises(ValueError, match=r"z: the shape is \(2, 2\); expected \(B, 3\)"):
+        vae.decode(Z[:, :2])
+    with pytest.raises(ValueError, match=r"z: the shape is \(1, 3\); expected \(2, 3\)"):
+        vae.logits(EVENTS, Z[:1])
+
+
+def test_wrong_control_is_refused() -> None:
+    with pytest.raises(ValueError, match="control is given, but control_size is 0"):
+        MusicVAE(**TINY).posterior(EVENTS, torch.zeros(2, 8, 1))
+    vae = MusicVAE(**TINY, control_size=2)
+    with pytest.raises(ValueError, match="control is missing, but control_size is 2"):
+        vae.decode(Z)
+    with pytest.raises(ValueError, match=r"control: the shape is \(2, 8, 1\); expected \(2, 8, 2\)"):
+        vae.decode(Z, control=torch.zeros(2, 8, 1))
+
+
+@pytest.mark.parametrize("temperature", [-0.5, math.nan])
+def test_wrong_temperature_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        MusicVAE(**TINY).decode(Z, temperature)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"decoder": "hierarchical"}, "segments is None"),
+        ({"decoder": "hierarchical", "segments": 3}, "divides its 8 steps"),
+        ({"encoder": "bidirektional"}, "encoder 'bidirektional'"),
+    ],
+)
+def test_impossible_architectures_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MusicVAE(**TINY | change)

@@ -1,0 +1,33 @@
+"""The recurrence of one LSTM layer against `nn.LSTM` and finite differences."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from musevae.models.recurrence import Recurrence, sigmoids_first
+
+
+def draws(*shapes: tuple[int, ...]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+
+def test_recurrence_equals_nn_lstm_in_outputs_and_gradients() -> None:
+    torch.manual_seed(0)
+    x, h, c = draws((7, 3, 5), (3, 4), (3, 4))
+    layer = nn.LSTM(5, 4).double()
+    expected, _ = layer(x, (h[None], c[None]))
+    w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, layer.all_weights[0])
+    outputs = Recurrence.apply(x @ w_ih.T + b_ih + b_hh, w_hh, h, c)
+    torch.testing.assert_close(outputs, expected)
+    leaves = [x, h, c, *layer.parameters()]
+    cotangent = torch.randn_like(expected)
+    for got, wanted in zip(
+        torch.autograd.grad(outputs, leaves, cotangent), torch.autograd.grad(expected, leaves, cotangent), strict=True
+    ):
+        torch.testing.assert_close(got, wanted)
+
+
+def test_gradients_match_finite_differences() -> None:
+    assert torch.autograd.gradcheck(Recurrence.apply, draws((3, 2, 8), (8, 2), (2, 2), (2, 2)))
