@@ -29,7 +29,9 @@ def notes_in_scale(pitches: NDArray[np.int64]) -> int:
 
 def figures(windows: list[NDArray[np.int64]], representation: MelodyRepresentation) -> dict[str, float]:
     """Figures of windows of events (T,) each."""
-    notes = [window[window >= FIRST_NOTE].astype(np.int64) - FIRST_NOTE + representation.min_pitch for window in windows]
+    notes = [
+        window[window >= FIRST_NOTE].astype(np.int64) - FIRST_NOTE + representation.min_pitch for window in windows
+    ]
     bars = np.stack(windows).reshape(len(windows), representation.bars, representation.steps_per_bar)
     distinct = len({window.tobytes() for window in windows[:ALIKE_AMONG]})
     return {
@@ -58,7 +60,11 @@ def main() -> None:
     if options.data:
         held_out = open_dataset(options.data)["validation"].events.numpy().astype(np.int64)
         result["validation"] = figures(list(held_out), representation)
-    print(json.dumps({"model": options.model, "temperature": options.temperature, "seed": options.seed, **result}, indent=2))
+    print(
+        json.dumps(
+            {"model": options.model, "temperature": options.temperature, "seed": options.seed, **result}, indent=2
+        )
+    )
 
 
 if __name__ == "__main__":

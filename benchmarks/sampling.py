@@ -84,7 +84,10 @@ def main() -> None:
     }
     for (preset, batch), magenta in MAGENTA.items():
         measured = sequences_per_second(preset, batch)
-        figures[f"{preset} batch {batch}"] = {"per_second": round(measured, 1), "vs_magenta": round(measured / magenta, 2)}
+        figures[f"{preset} batch {batch}"] = {
+            "per_second": round(measured, 1),
+            "vs_magenta": round(measured / magenta, 2),
+        }
     print(json.dumps(figures, indent=2))
 
 

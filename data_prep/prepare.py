@@ -72,7 +72,8 @@ def prepare(
     if not (output / MANIFEST).exists() and any(output.glob("*.npy")):
         raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
     sources = find_sources(inputs)
-    report, found = Report(files=len(sources)), {split: [] for split in SPLITS}  # type: dict[str, list[NDArray[Any]]]
+    report = Report(files=len(sources))
+    found: dict[str, list[NDArray[Any]]] = {split: [] for split in SPLITS}
     with _mapped(partial(read_piece, representation=representation, tracks=tracks), sources, workers) as pieces:
         for done, piece in enumerate(pieces, 1):
             _collect(piece, report, found)
@@ -161,7 +162,11 @@ def first_of_each(rows: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _manifest(
-    representation: MelodyRepresentation, sources: Sequence[Source], dedupe: str, tracks: Collection[str] | None, report: Report
+    representation: MelodyRepresentation,
+    sources: Sequence[Source],
+    dedupe: str,
+    tracks: Collection[str] | None,
+    report: Report,
 ) -> dict[str, Any]:
     """Everything the dataset folder says of itself besides its shards."""
     files = Counter(source.root for source in sources)

@@ -54,7 +54,9 @@ def _sources_of(path: Path) -> list[Source]:
     if not path.exists():
         raise SourceError(f"{path} does not exist")
     if path.is_file() and path.suffix.lower() not in MUSIC_SUFFIXES | {".zip"}:
-        raise SourceError(f"{path} is neither a music file ({', '.join(sorted(MUSIC_SUFFIXES))}), a folder nor a .zip archive")
+        raise SourceError(
+            f"{path} is neither a music file ({', '.join(sorted(MUSIC_SUFFIXES))}), a folder nor a .zip archive"
+        )
     found = list(_members(path) if path.suffix.lower() == ".zip" and path.is_file() else _files(path))
     if not found:
         raise SourceError(f"{path} holds no music file ({', '.join(sorted(MUSIC_SUFFIXES))})")

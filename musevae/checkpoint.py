@@ -33,8 +33,8 @@ class MusicVAE(music_vae.MusicVAE):
 
     def __init__(self, config: Config) -> None:
         events = presets.representation(config.representation)
-        sizes = {"steps": events.steps, "input_size": events.classes, "output_size": events.classes}
-        super().__init__(**sizes, **asdict(config.model))
+        model: dict[str, Any] = asdict(config.model)
+        super().__init__(steps=events.steps, input_size=events.classes, output_size=events.classes, **model)
         self.config = config
 
     @classmethod
@@ -94,7 +94,9 @@ def load_weights(vae: torch.nn.Module, weights: Mapping[str, Tensor], origin: Pa
     unlike = [name for name in expected | dict(weights) if name not in weights or name not in expected]
     unlike = unlike or [name for name, tensor in expected.items() if tensor.shape != weights[name].shape]
     if unlike:
-        raise CheckpointError(f"{origin}: its weights do not fit its {CONFIG}: {unlike[0]} is missing, unknown or of another shape")
+        raise CheckpointError(
+            f"{origin}: its weights do not fit its {CONFIG}: {unlike[0]} is missing, unknown or of another shape"
+        )
     broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if broken:
         raise CheckpointError(f"{origin}: {broken[0]} holds values that are not finite: the weights are damaged")

@@ -10,6 +10,25 @@ from types import UnionType
 from typing import Any, TypeVar
 
 FORMAT_VERSION = 1
+LEAST = {  # name -> the least that a number of a model's or a training's config may be
+    "z_size": 1,
+    "encoder_sizes": 1,
+    "decoder_sizes": 1,
+    "conductor_sizes": 1,
+    "segments": 1,
+    "steps": 0,
+    "batch_size": 1,
+    "learning_rate": 0,
+    "warmup_steps": 0,
+    "beta": 0,
+    "beta_warmup_steps": 0,
+    "free_bits": 0,
+    "free_bits_per_dim": 0,
+    "transpose": 0,
+    "log_every": 1,
+    "validate_every": 1,
+    "validation_examples": 0,
+}
 
 T = TypeVar("T")
 
@@ -42,6 +61,10 @@ class ModelConfig:
     decoder_sizes: tuple[int, ...] = (256, 256)
     conductor_sizes: tuple[int, ...] | None = None  # the decoder's where None
     segments: int | None = None
+    informative_start: bool = False  # see MusicVAE
+
+    def __post_init__(self) -> None:
+        _check_least(self)
 
 
 @dataclass(frozen=True)
@@ -68,6 +91,9 @@ class TrainConfig:
     log_every: int = 50
     validate_every: int = 1000
     validation_examples: int = 2048
+
+    def __post_init__(self) -> None:
+        _check_least(self)
 
 
 @dataclass(frozen=True)
@@ -101,7 +127,9 @@ def override(config: Config, settings: Iterable[str]) -> Config:
         section, dot, name = key.strip().partition(".")
         if not (equals and dot):
             raise ConfigError(f"{setting!r} is not section.key=value, as in model.z_size=128")
-        part = getattr(config, known(section, [f.name for f in fields(config) if is_dataclass(getattr(config, f.name))]))
+        part = getattr(
+            config, known(section, [f.name for f in fields(config) if is_dataclass(getattr(config, f.name))])
+        )
         known(name, [f.name for f in fields(part)], f"{section}.")
         value = _parse(text.strip(), _types(type(part))[name], key)
         config = replace(config, **{section: replace(part, **{name: value})})
@@ -125,7 +153,9 @@ def _read(cls: type[T], content: Any, prefix: str) -> T:  # noqa: ANN401 - JSON
     values = {}
     for key, value in content.items():
         kind = types[known(key, types, prefix)]
-        values[key] = _read(kind, value, f"{prefix}{key}.") if is_dataclass(kind) else _checked(value, kind, prefix + key)
+        values[key] = (
+            _read(kind, value, f"{prefix}{key}.") if is_dataclass(kind) else _checked(value, kind, prefix + key)
+        )
     try:
         return cls(**values)
     except TypeError as error:
@@ -148,7 +178,7 @@ def _checked(value: Any, kind: Any, name: str) -> Any:  # noqa: ANN401 - JSON
             return tuple(_checked(entry, item, name) for entry in value)
         if choice is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
-        if choice in (int, float, str, type(None)) and type(value) is choice:
+        if choice in (bool, int, float, str, type(None)) and type(value) is choice:
             return value
         if typing.get_origin(choice) is typing.get_origin(Mapping[str, Any]) and isinstance(value, Mapping):
             return dict(value)
@@ -162,14 +192,27 @@ def _parse(text: str, kind: Any, name: str) -> Any:  # noqa: ANN401 - a field of
             if choice is type(None) and text.lower() == "none":
                 return None
             if typing.get_origin(choice) is tuple:
-                return tuple(typing.get_args(choice)[0](part) for part in text.replace("/", ",").strip("()").split(",") if part)
+                return tuple(
+                    typing.get_args(choice)[0](part) for part in text.replace("/", ",").strip("()").split(",") if part
+                )
+            if choice is bool:
+                return {"true": True, "false": False}[text.lower()]
             if choice in (int, float, str):
                 return choice(text)
-        except ValueError:
+        except (KeyError, ValueError):
             continue
     raise ConfigError(f"{name} cannot be {text!r}: it must be {_spelled(kind)}")
 
 
+def _check_least(section: ModelConfig | TrainConfig) -> None:
+    """ConfigError where a number is less than its LEAST, or not a number, or where there is none in a tuple."""
+    for name in LEAST.keys() & vars(section).keys():
+        value = getattr(section, name)
+        numbers = value if isinstance(value, tuple) else () if value is None else (value,)
+        if value == () or not all(number >= LEAST[name] for number in numbers):
+            raise ConfigError(f"{name} cannot be {value!r}: it must be at least {LEAST[name]}")
+
+
 def _spelled(kind: Any) -> str:  # noqa: ANN401 - a type expression
-    names = {int: "a whole number", float: "a number", str: "a word", type(None): "none"}
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", type(None): "none"}
     return " or ".join(names.get(choice, "numbers joined by commas") for choice in _choices(kind))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.linalg import vector_norm
@@ -31,7 +32,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
         raise ValueError(f"slerp joins two vectors (Z,); these are {tuple(start.shape)} and {tuple(end.shape)}")
     share = torch.as_tensor(t, dtype=torch.float64, device=start.device)
     points = _great_circle(start, end, share.reshape(-1, 1))
-    return (points if share.dim() else points[0]).to(torch.as_tensor(a).dtype)
+    found: Tensor = points if share.dim() else points[0]
+    return found.to(torch.as_tensor(a).dtype)
 
 
 def _great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -44,7 +46,10 @@ def _great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     if cosine > 0:
         return (1 - t) * a + t * b
     radius = (1 - t) * vector_norm(a) + t * vector_norm(b)
-    return radius * (torch.cos(math.pi * t) * a / vector_norm(a) + torch.sin(math.pi * t) * _perpendicular(a))
+    half_circle: Tensor = radius * (
+        torch.cos(math.pi * t) * a / vector_norm(a) + torch.sin(math.pi * t) * _perpendicular(a)
+    )
+    return half_circle
 
 
 def _perpendicular(a: Tensor) -> Tensor:
@@ -53,8 +58,8 @@ def _perpendicular(a: Tensor) -> Tensor:
         return torch.zeros_like(a)
     axis = torch.zeros_like(a)
     axis[a.abs().argmin()] = 1.0
-    side = axis - (axis @ a) / (a @ a) * a
-    return side / vector_norm(side)
+    side: Tensor = axis - (axis @ a) / (a @ a) * a
+    return F.normalize(side, dim=0)
 
 
 class PointsError(ValueError):
@@ -84,18 +89,22 @@ def read_points(path: Path, z_size: int) -> Points:
     Nothing is unpickled.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("z", "names", "qpm", "model") if name in file}
     except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
         raise PointsError(f"{path} is no .npz file of plain arrays: make one with `musevae encode`") from None
     z = arrays.get("z")
-    if z is None:
+    if not isinstance(z, np.ndarray):
         raise PointsError(f"{path} has no array `z`: make it with `musevae encode` or numpy.savez(file, z=z)")
     if z.ndim != 2 or z.shape[1] != z_size or not len(z) or z.dtype.kind not in "fiu" or not np.isfinite(z).all():
         raise PointsError(
             f"{path}: z is {z.dtype} {z.shape}; finite numbers (N, {z_size}) are needed: use the model that encoded them"
         )
     qpm = np.atleast_1d(arrays.get("qpm", ()))
-    tempos = [float(tempo) for tempo in qpm] if qpm.shape == z.shape[:1] and qpm.dtype.kind in "fiu" else [DEFAULT_QPM] * len(z)
+    tempos = (
+        [float(tempo) for tempo in qpm]
+        if qpm.shape == z.shape[:1] and qpm.dtype.kind in "fiu"
+        else [DEFAULT_QPM] * len(z)
+    )
     names = [str(name) for name in np.atleast_1d(arrays.get("names", ()))]
     return Points(z.astype(np.float32), names, tempos, str(arrays.get("model", "")))

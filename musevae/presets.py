@@ -50,7 +50,7 @@ MELODY_2BAR = Config(
     preset="melody-2bar",
     about="2-bar melodies, trained by two cores in about an hour",
     representation=TWO_BARS,
-    model=ModelConfig(z_size=128, encoder_sizes=(256,), decoder_sizes=(256,)),
+    model=ModelConfig(z_size=128, encoder_sizes=(256,), decoder_sizes=(256,), informative_start=True),
     train=TrainConfig(
         steps=40_000,
         batch_size=64,

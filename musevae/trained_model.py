@@ -98,7 +98,7 @@ class TrainedModel:
             raise ValueError("there is nothing to encode: give at least one tune")
         events = torch.from_numpy(np.stack([excerpt.events for excerpt in excerpts])).to(self._device)
         with torch.inference_mode():
-            means = [self.vae.posterior(batch).mu for batch in events.split(BATCH)]
+            means = [self.vae.posterior(batch).mu for batch in torch.split(events, BATCH)]
         return torch.cat(means).cpu().numpy()
 
     def decode(
@@ -212,7 +212,7 @@ class TrainedModel:
         return torch.randn(n, self.vae.z_size, generator=draw, device=self._device)
 
     def _decode(self, z: Tensor, temperature: float, draw: Generator) -> NDArray[np.int64]:
-        events = [self.vae.decode(batch, temperature, draw) for batch in z.split(BATCH)]
+        events = [self.vae.decode(batch, temperature, draw) for batch in torch.split(z, BATCH)]
         return torch.cat(events).cpu().numpy()
 
     def _tune(self, events: NDArray[np.int64], qpm: float) -> NoteSequence:

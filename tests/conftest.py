@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from musevae.checkpoint import MusicVAE
@@ -20,6 +21,10 @@ from musevae.presets import representation
 from musevae.trained_model import TrainedModel
 
 torch.set_num_threads(1)
+settings.register_profile(
+    "same every time", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same every time")
 
 Windows = NDArray[np.uint8]
 MakeDataset = Callable[..., Path]

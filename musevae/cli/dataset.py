@@ -21,7 +21,11 @@ UNREADABLE_SHOWN = 3
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=options.OutputFolder(), required=True, help="Folder for the dataset.")
 @click.option(
-    "-m", "--model", default=options.DEFAULT_MODEL, show_default=True, help="Preset or model folder that the dataset is for."
+    "-m",
+    "--model",
+    default=options.DEFAULT_MODEL,
+    show_default=True,
+    help="Preset or model folder that the dataset is for.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--tracks", multiple=True, metavar="NAME", help="Use tracks of this name only; repeatable.")
@@ -48,7 +52,8 @@ def prepare(
 ) -> None:
     """Make a dataset of music files.
 
-    INPUTS are MIDI files, folders and .zip archives of them. Folders named train, validation and test decide what goes where; without them, a hash of each file's content does.
+    INPUTS are MIDI files, folders and .zip archives of them. Folders named train, validation and test decide what goes
+    where; without them, a hash of each file's content does.
     """
     import data_prep  # numpy
     from musevae import presets
@@ -92,6 +97,8 @@ def say(report: Report, output: Path) -> None:
         click.echo(f"  ... ({output / 'manifest.json'} names more)")
     for split, count in report.windows.items():
         click.echo(f"{split}: {count} windows, after {report.duplicates[split]} duplicates were dropped")
-    left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(report.skipped.items()) if reason != "unreadable")
+    left_out = ", ".join(
+        f"{count} {reason}" for reason, count in sorted(report.skipped.items()) if reason != "unreadable"
+    )
     click.echo(f"left out: {left_out or 'nothing'}")
     click.echo(f"dataset: {click.format_filename(output)}")

@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-MISTAKE, USAGE, INTERRUPTED = 1, 2, 130
-
 REMEDIES = {  # what the system says -> what it means here
     errno.ENOENT: "there is no such file or folder: check its name",
     errno.EISDIR: "this is a folder: name a file",
@@ -22,6 +20,24 @@ REMEDIES = {  # what the system says -> what it means here
     errno.EDQUOT: "your share of the disk is used up: free some space or choose a folder on another",
     errno.ENAMETOOLONG: "this name is too long: choose a shorter one",
 }
+
+
+class Mistake(click.ClickException):
+    """A bad file or a request that cannot be met."""
+
+    exit_code = 1
+
+
+class Misuse(click.ClickException):
+    """A command line that cannot be understood."""
+
+    exit_code = 2
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C or SIGTERM."""
+
+    exit_code = 130
 
 
 class OneLineErrors(click.Group):
@@ -51,9 +67,9 @@ def one_line() -> Iterator[None]:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             raise
         where = error.ctx.command_path if error.ctx else "musevae"
-        raise failure(f"{error.format_message()} ({where} --help)", USAGE) from None
+        raise failure(f"{error.format_message()} ({where} --help)", Misuse) from None
     except KeyboardInterrupt:
-        raise failure("interrupted; what was not finished was not written", INTERRUPTED) from None
+        raise failure("interrupted; what was not finished was not written", Interrupted) from None
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader of our output is gone: click ends quietly
             raise
@@ -64,11 +80,9 @@ def one_line() -> Iterator[None]:
         raise failure(str(error)) from error
 
 
-def failure(message: str, status: int = MISTAKE) -> click.ClickException:
-    """The exception that prints `Error: message`, on one line, and exits with `status`."""
-    error = click.ClickException(" ".join(message.split()))
-    error.exit_code = status
-    return error
+def failure(message: str, kind: type[click.ClickException] = Mistake) -> click.ClickException:
+    """The exception that prints `Error: message`, on one line."""
+    return kind(" ".join(message.split()))
 
 
 def described(error: OSError) -> str:

@@ -38,13 +38,13 @@ def interpolate(a: Path, b: Path, n: int, join: bool, track: str | None, bar: in
     stem = f"{a.stem}-{b.stem}-interpolated-s{job.seed}"
     paths = job.paths([stem] if join else numbered(stem, n))
     model = job.load()
-    ends = [model.excerpt(tune, track=track, bar=bar) for tune in (a, b)]
-    tunes = model.interpolate(*ends, n, temperature=job.temperature, seed=job.seed, qpm=job.qpm)
+    start, end = (model.excerpt(tune, track=track, bar=bar) for tune in (a, b))
+    tunes = model.interpolate(start, end, n, temperature=job.temperature, seed=job.seed, qpm=job.qpm)
     if join:
         from musevae.music.note_sequence import concatenate  # numpy
 
         tunes = [concatenate(tunes)]
-    job.finish(model, tunes, paths, ends)
+    job.finish(model, tunes, paths, [start, end])
 
 
 @click.command()

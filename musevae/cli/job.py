@@ -57,7 +57,9 @@ class Job:
             about = {"command": click.get_current_context().info_name, "model": model.name, "seed": self.seed}
             files = [str(path) for path in paths]
             read = {"excerpts": described(excerpts, model)} if excerpts else {}
-            click.echo(json.dumps({**about, "temperature": self.temperature, **figures, "files": files, **read}, indent=2))
+            click.echo(
+                json.dumps({**about, "temperature": self.temperature, **figures, "files": files, **read}, indent=2)
+            )
             return
         say_excerpts(excerpts, model)
         for path in paths:

@@ -16,7 +16,12 @@ from musevae.cli.job import Job, check_free, described, folder, load, numbered, 
 @click.argument("tunes", nargs=-1, required=True, type=TUNE)
 @options.model
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="z.npz", show_default=True, help="File to write."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="z.npz",
+    show_default=True,
+    help="File to write.",
 )
 @options.track
 @options.bar

@@ -32,7 +32,7 @@ def models(as_json: bool) -> None:
         click.echo(f"  {name:20}{config.about}")
     click.echo("presets (musevae train NAME):")
     for name, config in presets.PRESETS.items():
-        click.echo(f"  {name:20}{config.about}; z of {config.model.z_size}, {config.train.steps} steps of {config.train.batch_size}")
+        click.echo(f"  {name:20}{config.about}; z of {config.model.z_size}")
 
 
 def described(config: Config) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Number(click.ParamType):
+class Number(click.ParamType):  # type: ignore[type-arg]
     """A finite number from `low` to `high`."""
 
     low: float
@@ -50,7 +51,7 @@ class OutputFolder(click.Path):
         """The folder's path; a name that is a music file's is taken for a mistake."""
         if str(value).lower().endswith((".mid", ".midi", ".kar")):
             self.fail(f"{value} looks like a file; give the folder for the files.", param, ctx)
-        return Path(super().convert(value, param, ctx))
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 def fresh_seed(context: click.Context, parameter: click.Parameter, seed: int | None) -> int:
@@ -62,15 +63,26 @@ model = click.option(
     "-m", "--model", default=DEFAULT_MODEL, show_default=True, help="Bundled model, model folder or run folder."
 )
 out_folder = click.option(
-    "-o", "--output", type=OutputFolder(), default="out", show_default=True, help="Folder for the files; made where missing."
+    "-o",
+    "--output",
+    type=OutputFolder(),
+    default="out",
+    show_default=True,
+    help="Folder for the files; made where missing.",
 )
 seed = click.option(
     "--seed", type=SEEDS, callback=fresh_seed, help="Makes the result repeatable; a fresh one where none is given."
 )
 temperature = click.option(
-    "--temperature", type=Number(0), default=DEFAULT_TEMPERATURE, show_default=True, help="0: most probable; 1: as trained."
+    "--temperature",
+    type=Number(0),
+    default=DEFAULT_TEMPERATURE,
+    show_default=True,
+    help="0: most probable; 1: as trained.",
 )
-qpm = click.option("--qpm", type=Number(4, 1000), help="Tempo in quarter notes per minute.  [default: the tune's, else 120]")
+qpm = click.option(
+    "--qpm", type=Number(4, 1000), help="Tempo in quarter notes per minute.  [default: the tune's, else 120]"
+)
 track = click.option("--track", metavar="NAME|INDEX", help="Track to read.  [default: the melody with most notes]")
 bar = click.option("--bar", type=click.IntRange(1), help="Bar to read from.  [default: the first with a note]")
 force = click.option("--force", is_flag=True, help="Overwrite existing files.")
@@ -86,7 +98,9 @@ cpu_device = click.option("--device", default="cpu", show_default=True, help=DEV
 
 def tune_count(default: int, least: int = 1) -> Callable[[Command], Command]:
     """`-n`, the number of tunes."""
-    return click.option("-n", type=click.IntRange(least, MAX_TUNES), default=default, show_default=True, help="How many.")
+    return click.option(
+        "-n", type=click.IntRange(least, MAX_TUNES), default=default, show_default=True, help="How many."
+    )
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from musevae.cli import options
-from musevae.cli.errors import INTERRUPTED, failure
+from musevae.cli.errors import Interrupted, failure
 from musevae.cli.job import load
 
-RESUME_DROPS = ("run", "resume", "init_from", "as_json", "seed")  # what `--resume` takes from the run folder or adds itself
+DATA = click.option("--data", type=click.Path(path_type=Path), required=True, help="Dataset of `musevae prepare`.")
+RESUMED = {"steps": "--steps", "device": "--device", "threads": "--threads"}  # given again to a resumed run
 
 
 @click.command()
 @click.argument("preset")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Dataset folder, made by `musevae prepare`.")
-@click.option("--run", type=options.OutputFolder(), required=True, help="Folder for the model, its checkpoints and its log.")
+@DATA
+@click.option("--run", type=options.OutputFolder(), required=True, help="Folder for the model, checkpoints and log.")
 @click.option("--steps", type=click.IntRange(1), help="Training steps.  [default: the preset's]")
 @options.settings
 @options.seed
@@ -43,54 +48,37 @@ def train(
 ) -> None:
     """Train a preset on a dataset.
 
-    `musevae models` lists the presets. RUN becomes a model folder: the best so far by validation. Ctrl-C writes a checkpoint; --resume goes on from there.
+    `musevae models` lists the presets. RUN becomes a model folder: the best so far by validation. Ctrl-C and SIGTERM
+    write a checkpoint first; --resume goes on from there.
     """
-    import torch
-
-    from musevae import presets, pretrained
+    from musevae import presets, pretrained  # torch
     from musevae.cli import progress
     from musevae.training import trainer
 
     use_threads(threads)
     config = presets.preset(preset, settings)
     source = pretrained.locate(init_from) if init_from else None
-    try:
-        with progress.training(steps or config.train.steps) as advance:
-            result = trainer.train(
-                config, data, run, steps=steps, seed=seed, device=device, resume=resume, init_from=source, progress=advance
-            )
-    except trainer.DivergedError as error:
-        raise failure(str(error)) from error
-    except torch.OutOfMemoryError:
-        raise failure(f"the device is out of memory at batch size {config.train.batch_size}: lower --set train.batch_size") from None
+    start = partial(trainer.train, config, data, run, resume=resume, init_from=source)
+    with training_errors(), progress.training(steps or config.train.steps) as advance:
+        result = start(steps=steps, seed=seed, device=device, progress=advance)
     if not result.finished:
         again = shlex.join(resume_command(click.get_current_context().params))
-        raise failure(f"interrupted at step {result.step}; a checkpoint is in {run}, continue with: {again}", INTERRUPTED)
-    figures = {"steps": result.step, "validation_loss_nats": result.validation_loss}
+        raise failure(f"interrupted at step {result.step}, with a checkpoint; to go on: {again}", Interrupted)
+    loss = result.validation_loss
     if as_json:
+        figures = {"steps": result.step, "seed": result.seed, "validation_loss_nats": loss}
         click.echo(json.dumps({"command": "train", "preset": config.preset, "run": str(run), **figures}, indent=2))
         return
-    loss = "no windows to validate on" if result.validation_loss is None else f"validation loss {result.validation_loss:.3f} nats"
-    click.echo(f"{click.format_filename(run)}: {result.step} steps, {loss}")
+    held_out = "no windows to validate on" if loss is None else f"validation loss {loss:.3f} nats"
+    click.echo(f"{click.format_filename(run)}: {result.step} steps, {held_out}, seed {result.seed}")
     click.echo(f"hear it with: {shlex.join(['musevae', 'sample', '-m', str(run)])}")
-
-
-def resume_command(given: dict[str, Any]) -> list[str]:
-    """The command that continues a run started with the parameters `given`."""
-    command = ["musevae", "train", given["preset"], "--data", str(given["data"]), "--run", str(given["run"])]
-    for name, flag in {"steps": "--steps", "device": "--device", "threads": "--threads"}.items():
-        if given[name] not in (None, "auto"):
-            command += [flag, str(given[name])]
-    for setting in given["settings"]:
-        command += ["--set", setting]
-    return [*command, "--resume"]
 
 
 @click.command()
 @click.argument("model")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Dataset folder, made by `musevae prepare`.")
+@DATA
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True)
-@click.option("--seed", type=options.SEEDS, default=0, show_default=True, help="Of the draws of z and of the sampled figures.")
+@click.option("--seed", type=options.SEEDS, default=0, show_default=True, help="Of z and of the sampled figures.")
 @options.auto_device
 @options.threads
 @options.as_json
@@ -114,10 +102,34 @@ def evaluate(model: str, data: Path, split: str, seed: int, device: str, threads
         click.echo(f"{name:24}{value:.4f}" if isinstance(value, float) else f"{name:24}{value}")
 
 
+@contextmanager
+def training_errors() -> Iterator[None]:
+    """Turn the errors of training that are no ValueError or OSError into complaints."""
+    import torch
+
+    from musevae.training.trainer import DivergedError  # torch
+
+    try:
+        yield
+    except DivergedError as error:
+        raise failure(str(error)) from error
+    except torch.OutOfMemoryError:
+        raise failure("the device is out of memory: use a smaller batch with --set train.batch_size=N") from None
+
+
+def resume_command(given: dict[str, Any]) -> list[str]:
+    """The command that continues a run started with the parameters `given`."""
+    command = ["musevae", "train", given["preset"], "--data", str(given["data"]), "--run", str(given["run"])]
+    for name, flag in RESUMED.items():
+        if given[name] not in (None, "auto"):
+            command += [flag, str(given[name])]
+    for setting in given["settings"]:
+        command += ["--set", setting]
+    return [*command, "--resume"]
+
+
 def use_threads(threads: int | None) -> None:
     """Let torch use so many CPU threads, never more than there are cores."""
-    import os
-
     import torch
 
     if threads is not None:

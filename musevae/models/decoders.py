@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from musevae.models.lstm import LstmStack, glorot_linear, one_hot
+from musevae.models.lstm import LstmStack, glorot_linear
 from musevae.models.outputs import check_temperature, sample, uniform
 from musevae.models.stepping import Stepper
 
@@ -55,9 +55,12 @@ class LstmDecoder(nn.Module):
         z = z if z.dim() == 3 else z.unsqueeze(1)
         (batch, segments, _), steps = z.shape, events.shape[1]
         length = segment_length(steps, segments)
-        previous = F.pad(one_hot(events[:, :-1], self.output_size, z.dtype), (0, 0, 1, 0))  # (B, T, V), zeros at step 0
-        inputs = [previous, z.repeat_interleave(length, dim=1)] + ([] if control is None else [control])
-        hidden = self.stack(torch.cat(inputs, dim=-1).reshape(batch * segments, length, -1), z.flatten(0, 1))
+        previous = F.pad(events[:, :-1], (1, 0), value=self.output_size).reshape(-1, length)  # none at step 0
+        z = z.flatten(0, 1)  # (B * S, Z)
+        extra = z.unsqueeze(1)
+        if control is not None:
+            extra = torch.cat([extra.expand(-1, length, -1), control.reshape(len(z), length, -1)], dim=-1)
+        hidden = self.stack(previous, z, extra)
         logits: Tensor = self.output(hidden)
         return logits.reshape(batch, steps, -1)
 

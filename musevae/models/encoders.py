@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from musevae.models.gaussian import DiagonalGaussian
-from musevae.models.lstm import lstm_layer, normal_linear, one_hot
+from musevae.models.lstm import dense, lstm_layer, normal_linear, run_layer
 
 
 class BidirectionalLstmEncoder(nn.Module):
@@ -30,16 +31,20 @@ class BidirectionalLstmEncoder(nn.Module):
 
         With `lengths` (B,) int64, steps from there on are not read.
         """
-        if not x.is_floating_point():
-            x = one_hot(x, self.input_size, self.layers[0].all_weights[0][0].dtype)
+        if lengths is not None:
+            return self._packed(x, lengths)
+        for layer in self.layers:
+            x = run_layer(layer, x, dropout=self.dropout if self.training else 0.0)
+        forward, backward = x.chunk(2, dim=-1)
+        return torch.cat([forward[:, -1], backward[:, 0]], dim=-1)
+
+    def _packed(self, x: Tensor, lengths: Tensor) -> Tensor:
+        x, steps = dense(x, None, self.input_size), x.shape[1]
         h: Tensor
         for layer in self.layers:
             x = F.dropout(x, self.dropout, self.training)
-            if lengths is None:
-                x, (h, _) = layer(x)
-            else:
-                packed, (h, _) = layer(pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False))
-                x, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
+            packed, (h, _) = layer(pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False))
+            x, _ = pad_packed_sequence(packed, batch_first=True, total_length=steps)
         return h.transpose(0, 1).flatten(1)  # (2, B, H) -> (B, 2H)
 
 

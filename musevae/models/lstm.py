@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from musevae.models.recurrence import Recurrence, sigmoids_first
+
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
 
 
@@ -64,14 +66,61 @@ class LstmStack(nn.Module):
         flat = self.initial_state(z).tanh().split([size for size in self.sizes for _ in "ch"], dim=-1)
         return [(h, c) for c, h in zip(flat[::2], flat[1::2], strict=True)]
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """The top layer's outputs (B, T, H) for inputs x (B, T, D), started from z (B, Z)."""
-        for layer, (h, c) in zip(self.layers, self.state(z), strict=True):
-            x = F.dropout(x, self.dropout, self.training)
-            x, _ = layer(x, (h.contiguous().unsqueeze(0), c.contiguous().unsqueeze(0)))
+    def forward(self, x: Tensor, z: Tensor, extra: Tensor | None = None) -> Tensor:
+        """The top layer's outputs (B, T, H), started from z (B, Z), for inputs x and `extra` as of `run_layer`."""
+        for layer, state in zip(self.layers, self.state(z), strict=True):
+            x, extra = run_layer(layer, x, state, extra=extra, dropout=self.dropout if self.training else 0.0), None
         return x
 
 
+def run_layer(
+    layer: nn.LSTM,
+    x: Tensor,
+    state: tuple[Tensor, Tensor] | None = None,
+    *,
+    extra: Tensor | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Outputs (B, T, H) or, of a bidirectional layer, (B, T, 2H), from state (h, c), (B, H) each, or zeros.
+
+    x is float (B, T, D), or events (B, T) int64 that stand for one-hot vectors, the class after the last for zeros; to these
+    the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a GPU this is cuDNN's layer;
+    elsewhere a one-hot vector's product is a row of a table, and a constant's is taken once.
+    """
+    if x.is_cuda or dropout:
+        x = F.dropout(dense(x, extra, layer.input_size), dropout)
+        outputs: Tensor = layer(x, None if state is None else tuple(part.contiguous().unsqueeze(0) for part in state))[0]
+        return outputs
+    directions = []
+    for k, weights in enumerate(layer.all_weights):
+        w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, weights)
+        inputs = input_product(x, extra, w_ih) + (b_ih + b_hh)  # (T, B, 4H)
+        h, c = (inputs.new_zeros(2, len(x), layer.hidden_size)) if state is None else state
+        hidden = Recurrence.apply(inputs.flip(0) if k else inputs, w_hh, h, c)
+        directions.append(hidden.flip(0) if k else hidden)
+    return torch.cat(directions, dim=-1).transpose(0, 1)
+
+
+def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:
+    """The inputs of `run_layer` written out, (B, T, size)."""
+    if x.is_floating_point():
+        return x
+    if extra is None:
+        return one_hot(x, size)
+    vectors = one_hot(x, size - extra.shape[-1], extra.dtype)
+    return torch.cat([vectors, extra.expand(-1, x.shape[1], -1)], dim=-1)
+
+
+def input_product(x: Tensor, extra: Tensor | None, weight: Tensor) -> Tensor:
+    """`dense(x, extra) @ weight.T` (T, B, 4H), time first, for weight (4H, D)."""
+    if x.is_floating_point():
+        return x.transpose(0, 1) @ weight.T
+    events, features = weight.T.tensor_split((weight.shape[1] - (0 if extra is None else extra.shape[-1]),))
+    product = F.embedding(x.T, F.pad(events, (0, 0, 0, 1)))  # the last row: no event
+    return product if extra is None else product + extra.transpose(0, 1) @ features
+
+
 def one_hot(events: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Classes (B, T) int64 as one-hot vectors (B, T, size)."""
-    return torch.zeros(*events.shape, size, dtype=dtype, device=events.device).scatter_(-1, events.unsqueeze(-1), 1)
+    """Classes (B, T) int64 as one-hot vectors (B, T, size), class `size` as zeros."""
+    vectors = torch.zeros(*events.shape, size + 1, dtype=dtype, device=events.device)
+    return vectors.scatter_(-1, events.unsqueeze(-1), 1)[..., :size]

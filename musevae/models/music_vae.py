@@ -13,18 +13,22 @@ from musevae.models.elbo import Elbo
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
 from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.hierarchical import HierarchicalLstmDecoder
-from musevae.models.lstm import one_hot
+from musevae.models.lstm import LstmStack, dense
 from musevae.models.outputs import negative_log_likelihood
 
 ENCODERS = ("bidirectional", "hierarchical")
 DECODERS = ("flat", "hierarchical")
+INFORMATIVE_SIGMA_BIAS = -2.0  # sigma begins at softplus(-2) = 0.13, not at softplus(0) = 0.69
 
 
 class MusicVAE(nn.Module):
     """Encoder, posterior and decoder of windows of `steps` events, each of `input_size` classes.
 
     Every `events` is (B, T) of any integer dtype with T = steps, every `control` (B, T, C) with C = control_size and is
-    required where C > 0. `hierarchical` encoders and decoders see `segments` equal segments.
+    required where C > 0. `hierarchical` encoders and decoders see `segments` equal segments. In training, `dropout` is
+    the probability with which each element of an LSTM layer's input is dropped (1 - Magenta's keep probability).
+    `informative_start` begins training with a posterior that says much and a decoder that hears it, where Magenta's are
+    nearly constant.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class MusicVAE(nn.Module):
         conductor_sizes: Sequence[int] | None = None,
         control_size: int = 0,
         dropout: float = 0.0,
+        informative_start: bool = False,
     ) -> None:
         super().__init__()
         self.steps, self.input_size, self.output_size = steps, input_size, output_size
@@ -62,13 +67,15 @@ class MusicVAE(nn.Module):
             size = conductor_sizes[-1]
             core = LstmDecoder(output_size, decoder_sizes, size, control_size=control_size, dropout=dropout)
             self.decoder = HierarchicalLstmDecoder(core, conductor_sizes, z_size, segments)
+        if informative_start:
+            self._start_informative()
 
     def posterior(self, events: Tensor, control: Tensor | None = None) -> DiagonalGaussian:
         """q(z|x), (B, Z), of events (B, T)."""
         events = self._check_events(events)
         control = self._check_control(control, len(events))
-        x = one_hot(events, self.input_size, self.head.mu.weight.dtype)
-        posterior: DiagonalGaussian = self.head(self.encoder(x if control is None else torch.cat([x, control], dim=-1)))
+        x = events if control is None else dense(events, control, self.input_size + self.control_size)
+        posterior: DiagonalGaussian = self.head(self.encoder(x))
         return posterior
 
     def logits(
@@ -117,6 +124,13 @@ class MusicVAE(nn.Module):
     def num_parameters(self) -> int:
         """The number of trainable parameters: Magenta's total for its architectures."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def _start_informative(self) -> None:
+        """Glorot maps to mu and to initial states, and a small sigma: training skips the plateau at which z is ignored."""
+        stacks = [module for module in self.modules() if isinstance(module, LstmStack)]
+        for linear in (self.head.mu, *(stack.initial_state for stack in stacks)):
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.constant_(self.head.sigma.bias, INFORMATIVE_SIGMA_BIAS)
 
     def _check_events(self, events: Tensor) -> Tensor:
         check_shape("events", events, (None, self.steps))

@@ -43,4 +43,4 @@ def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator 
     cumulative = (logits.float() / max(temperature, COLDEST)).softmax(-1).cumsum(-1)
     threshold = cumulative[:, -1:] * uniform((len(logits), 1), logits.device, generator)
     index = torch.searchsorted(cumulative, threshold, right=True)
-    return index.squeeze(1).clamp_(max=logits.shape[-1] - 1)
+    return index.squeeze(1).clamp_(max=logits.shape[-1] - 1)  # only NaN logits would lie beyond

@@ -36,17 +36,18 @@ class Recurrence(torch.autograd.Function):
         hs[0], cs[0] = h, c
         for t in range(T):
             torch.addmm(inputs[t], hs[t], transposed, out=gates[t])
-            gates[t, :, : 3 * H].sigmoid_()
-            gates[t, :, 3 * H :].tanh_()
             i, f, o, g = gates[t].chunk(4, dim=1)
+            g.mul_(2)  # tanh(x) is 2 sigmoid(2x) - 1, which a CPU has sooner
+            gates[t].sigmoid_()
+            g.mul_(2).sub_(1)
             torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, g)
-            torch.tanh(cs[t + 1], out=tanh_cs[t])
+            torch.mul(cs[t + 1], 2, out=tanh_cs[t]).sigmoid_().mul_(2).sub_(1)
             torch.mul(o, tanh_cs[t], out=hs[t + 1])
         ctx.save_for_backward(weight, gates, hs, cs, tanh_cs)
         return hs[1:]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_hs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401
         """Gradients of inputs, weight, h and c: back through time, then all steps' weight gradients at once."""
         weight, gates, hs, cs, tanh_cs = ctx.saved_tensors

@@ -61,7 +61,9 @@ class MelodyRepresentation:
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise ValueError(f"pitches {self.min_pitch}..{self.max_pitch} are not a range within 0..127")
         object.__setattr__(self, "time_signature", tuple(self.time_signature))
-        grid.steps_per_bar(self.time_signature, self.steps_per_quarter)  # raises where a bar is no whole number of steps
+        grid.steps_per_bar(
+            self.time_signature, self.steps_per_quarter
+        )  # raises where a bar is no whole number of steps
 
     @property
     def steps_per_bar(self) -> int:
@@ -99,7 +101,9 @@ class MelodyRepresentation:
         notes = self._melody_track(sequence, track)
         found = grid.regions(sequence.time_signatures, self.time_signature)
         if not found:
-            raise ValueError(f"no bar of the tune fits {_written(self.time_signature)}; its metre is {_metres(sequence)}")
+            raise ValueError(
+                f"no bar of the tune fits {_written(self.time_signature)}; its metre is {_metres(sequence)}"
+            )
         if bar is not None:
             return self._window_at(notes, found, bar)
         windows = self._join([self._tune_region(notes, region) for region in found])

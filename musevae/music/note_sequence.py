@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ class NoteSequence:
     def __post_init__(self) -> None:
         order = np.lexsort((self.pitch, self.start))
         for name, dtype in COLUMNS.items():
-            column = np.array(getattr(self, name), dtype)[order]
+            column: NDArray[Any] = np.array(getattr(self, name), dtype)[order]
             column.flags.writeable = False
             object.__setattr__(self, name, column)
         last = float(self.end.max()) if len(order) else 0.0
@@ -95,11 +95,18 @@ class NoteSequence:
 
     @classmethod
     def from_notes(
-        cls, notes: Iterable[Note], *, qpm: float = DEFAULT_QPM, time_signature: tuple[int, int] = (4, 4), end_time: float = 0.0
+        cls,
+        notes: Iterable[Note],
+        *,
+        qpm: float = DEFAULT_QPM,
+        time_signature: tuple[int, int] = (4, 4),
+        end_time: float = 0.0,
     ) -> NoteSequence:
         """Build a sequence of one tempo and one time signature from `Note`s in any order."""
         rows = [Note(*note) for note in notes]
-        columns = {name: np.array([getattr(row, name) for row in rows], dtype) for name, dtype in COLUMNS.items()}
+        columns: dict[str, Any] = {
+            name: np.array([getattr(row, name) for row in rows], dtype) for name, dtype in COLUMNS.items()
+        }
         signature = TimeSignature(0.0, *time_signature)
         return cls(**columns, end_time=end_time, tempos=(Tempo(0.0, qpm),), time_signatures=(signature,))
 
@@ -158,5 +165,5 @@ def concatenate(sequences: Iterable[NoteSequence]) -> NoteSequence:
         raise ValueError("nothing to join: give at least one sequence")
     offsets = np.cumsum([0.0] + [part.end_time for part in parts])
     shifted = [part.shift(float(offset)) for part, offset in zip(parts, offsets, strict=False)]
-    columns = {name: np.concatenate([getattr(part, name) for part in shifted]) for name in COLUMNS}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in shifted]) for name in COLUMNS}
     return replace(parts[0], **columns, end_time=float(offsets[-1]))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from musevae.files import replaced
@@ -21,6 +22,13 @@ FORMAT_VERSION = 1
 SPLITS = ("train", "validation", "test")
 SHARD_ROWS = 1 << 20
 MANIFEST = "manifest.json"
+KINDS = {
+    "windows": dict,
+    "shards": dict,
+    "window_shape": list,
+    "dtype": str,
+    "representation": dict,
+}  # what readers rely on
 
 
 class DatasetError(ValueError):
@@ -28,8 +36,9 @@ class DatasetError(ValueError):
 
 
 def write_dataset(folder: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    """Write the windows of each split, then the manifest, which makes the folder a dataset."""
+    """Write the windows of each split, then the manifest, which makes the folder a dataset: until then it is none."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     shards = {split: _write_split(folder, split, array) for split, array in arrays.items()}
     counts = {split: len(array) for split, array in arrays.items()}
     for stale in set(folder.glob("*.npy")) - {folder / name for names in shards.values() for name in names}:
@@ -62,7 +71,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise DatasetError(f"{folder / MANIFEST} is damaged: prepare the dataset again") from None
     if version != FORMAT_VERSION:
-        raise DatasetError(f"{folder} has format version {version}; this musevae reads {FORMAT_VERSION}: update musevae")
+        raise DatasetError(
+            f"{folder} has format version {version}; this musevae reads {FORMAT_VERSION}: update musevae"
+        )
+    whole = all(isinstance(manifest.get(key), kind) for key, kind in KINDS.items())
+    if not whole or manifest["windows"].keys() != manifest["shards"].keys():
+        raise DatasetError(f"{folder / MANIFEST} is damaged: prepare the dataset again")
     return dict(manifest)
 
 
@@ -72,11 +86,17 @@ def read_split(folder: Path, split: str) -> NDArray[Any]:
     if split not in manifest["windows"]:
         raise DatasetError(f"{folder} has no split {split!r}; its splits are {', '.join(manifest['windows'])}")
     try:
-        shards = [np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest["shards"][split]]
-    except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{folder}: a shard of {split!r} is missing or damaged ({error}): prepare it again") from error
-    if sum(map(len, shards)) != manifest["windows"][split]:
-        raise DatasetError(f"{folder}: the shards of {split!r} do not hold the windows that the manifest counts")
+        shards = [open_memmap(folder / name, mode="r") for name in manifest["shards"][split]]
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{folder}: a shard of {split!r} is missing or damaged ({error}): prepare it again"
+        ) from error
+    shape, dtype = tuple(manifest["window_shape"]), manifest["dtype"]
+    unlike = any(shard.shape[1:] != shape or shard.dtype != dtype for shard in shards)
+    if unlike or sum(map(len, shards)) != manifest["windows"][split]:
+        raise DatasetError(
+            f"{folder}: the shards of {split!r} are not those that the manifest describes: prepare it again"
+        )
     if not shards:
-        return np.empty((0, *manifest["window_shape"]), manifest["dtype"])
+        return np.empty((0, *shape), dtype)
     return shards[0] if len(shards) == 1 else np.concatenate(shards)

@@ -60,7 +60,10 @@ class Batches:
         epoch, index = divmod(step, len(self.events) // self.batch_size)
         if epoch != self._epoch:
             generator = seeded(torch.device("cpu"), self.seed, 0, epoch)
-            self._epoch, self._order = epoch, torch.randperm(len(self.events), generator=generator).to(self.events.device)
+            self._epoch, self._order = (
+                epoch,
+                torch.randperm(len(self.events), generator=generator).to(self.events.device),
+            )
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         return self.events[chosen].long()
 

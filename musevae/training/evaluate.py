@@ -37,7 +37,7 @@ def evaluate(
     draw, parts = seeded(device, seed), []
     vae.eval()
     with torch.inference_mode():
-        for batch in events.split(BATCH):
+        for batch in torch.split(events, BATCH):
             parts.append(_measure(vae, batch.to(device).long(), draw))
             if progress:
                 progress(sum(len(part["kl"]) for part in parts), len(events))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from musevae import checkpoint, presets
 from musevae.checkpoint import CheckpointError, MusicVAE
-from musevae.config import Config, ConfigError, override
+from musevae.config import Config, override
 from musevae.music.shards import DatasetError, read_manifest
 from musevae.training import schedules
 from musevae.training.datasets import Batches, open_dataset, seeded, transpose
@@ -28,6 +28,7 @@ from musevae.training.datasets import Batches, open_dataset, seeded, transpose
 LAST = Path("last", "state.safetensors")
 LOG = "log.jsonl"
 VALIDATION_SEED = 1
+VALIDATION_BATCH = 512
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[Mapping[str, float]], None]
@@ -43,7 +44,10 @@ class TrainResult:
 
     run: Path
     step: int
-    validation_loss: float | None  # nats, the best so far, what the run's model.safetensors has; None: nothing to validate on
+    seed: int  # what the run was started with
+    validation_loss: (
+        float | None
+    )  # nats, the best so far, what the run's model.safetensors has; None: nothing to validate on
     finished: bool  # False: stopped by Ctrl-C or SIGTERM, after a checkpoint
 
 
@@ -105,7 +109,9 @@ class Trainer:
         check_representation(config, data)
         splits = open_dataset(data)
         torch.manual_seed(seed)
-        self.config = replace(config, provenance={**config.provenance, **provenance, "data": sources(data), "seed": seed})
+        self.config = replace(
+            config, provenance={**config.provenance, **provenance, "data": sources(data), "seed": seed}
+        )
         self.vae = MusicVAE(self.config).to(device)
         self.parameters = {name: p for name, p in self.vae.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.Adam(self.parameters.values(), lr=config.train.learning_rate)
@@ -127,7 +133,7 @@ class Trainer:
                 if self.step % self.config.train.validate_every == 0 and self.step < total:
                     self._checkpoint()
             self._checkpoint()
-        return TrainResult(self.run, self.step, self.best if len(self.validation) else None, self.step >= total)
+        return TrainResult(self.run, self.step, self.seed, self.best if len(self.validation) else None, self.step >= total)
 
     def initialise(self, folder: Path) -> None:
         """Start from the weights of another model of the same architecture."""
@@ -143,12 +149,14 @@ class Trainer:
             self.skipped, self.seed = int(metadata["skipped"]), int(metadata["seed"])
             model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
             checkpoint.load_weights(self.vae, model, self.run)
-            for name, parameter in self.parameters.items() if self.step else ():
+            for name, parameter in self.parameters.items() if self.step > self.skipped else ():
                 moments = {key: tensors[f"{key}.{name}"].to(self.device) for key in ("exp_avg", "exp_avg_sq")}
                 self.optimizer.state[parameter] = {"step": torch.tensor(float(metadata["updates"])), **moments}
         except KeyError as error:
             raise CheckpointError(f"{self.run / LAST} is damaged: it has no {error}") from None
         self.batches.seed = self.seed
+        begun = checkpoint.load_config(self.run).provenance  # what was true at the start still is, whatever was passed now
+        self.config = replace(self.config, provenance={**begun, **self.config.provenance, "seed": self.seed})
         before = checkpoint.load_config(self.run).provenance
         self.config = replace(self.config, provenance={**before, **self.config.provenance, "seed": self.seed})
 
@@ -166,14 +174,19 @@ class Trainer:
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.clip_norm)
         self._apply(norm, loss)
-        means = {"loss": loss, "reconstruction": elbo.reconstruction.mean(), "kl": elbo.kl.mean(), "gradient_norm": norm}
+        means = {
+            "loss": loss,
+            "reconstruction": elbo.reconstruction.mean(),
+            "kl": elbo.kl.mean(),
+            "gradient_norm": norm,
+        }
         return {name: value.detach() for name, value in means.items()}
 
     def _apply(self, norm: Tensor, loss: Tensor) -> None:
         """Step the optimiser, unless the gradient is too large to be trusted."""
         if not bool(torch.isfinite(norm)):
             raise DivergedError(
-                f"the gradient is not finite at step {self.step} (loss {float(loss):.4g}); the last good checkpoint is "
+                f"the gradient is not finite at step {self.step} (loss {float(loss.detach()):.4g}); the last good checkpoint is "
                 f"{self.run / LAST}: resume it with a lower --set train.learning_rate"
             )
         if float(norm) >= self.config.train.skip_norm:
@@ -223,10 +236,12 @@ class Trainer:
         config, draw = self.config.train, seeded(self.device, VALIDATION_SEED)
         self.vae.eval()
         with torch.inference_mode():
-            elbos = [self.vae(batch.long(), generator=draw) for batch in self.validation.split(512)]
+            elbos = [self.vae(batch.long(), generator=draw) for batch in torch.split(self.validation, VALIDATION_BATCH)]
             losses = torch.cat([elbo.loss(config.beta, config.free_bits, config.free_bits_per_dim) for elbo in elbos])
         self.vae.train()
-        terms = {name: float(torch.cat([getattr(elbo, name) for elbo in elbos]).mean()) for name in ("reconstruction", "kl")}
+        terms = {
+            name: float(torch.cat([getattr(elbo, name) for elbo in elbos]).mean()) for name in ("reconstruction", "kl")
+        }
         self._write_log({"kind": "validation", "step": self.step, "loss": float(losses.mean()), **terms})
         return float(losses.mean())
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from conftest import Fill
@@ -71,8 +73,8 @@ def test_greedy_events_are_the_argmax_of_their_own_logits(decoder: Decoder, z: T
 
 
 @pytest.mark.parametrize("make", [flat, hierarchical])
-def test_control_reaches_every_step_of_both_ways(make: type[Decoder], z: Tensor) -> None:
-    decoder, control = make(control_size=2), torch.rand(B, T, 2, generator=seed(3)) * 5
+def test_control_reaches_every_step_of_both_ways(make: Callable[[int], Decoder], z: Tensor) -> None:
+    decoder, control = make(2), torch.rand(B, T, 2, generator=seed(3)) * 5
     scrambled(decoder)
     events = decoder.decode(z, T, 0, control=control)
     assert torch.equal(decoder.logits(events, z, control).argmax(-1), events)

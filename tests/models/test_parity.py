@@ -21,7 +21,7 @@ from musevae.models.outputs import negative_log_likelihood
 from musevae.models.stepping import Stepper
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
-SIZES = {"input_size": 90, "output_size": 90, "z_size": 8, "decoder_sizes": [20, 20]}
+SIZES: dict[str, Any] = {"input_size": 90, "output_size": 90, "z_size": 8, "decoder_sizes": [20, 20]}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "cat-mel_2bar_small": {"steps": 32, "encoder_sizes": [16]},
     "hierdec-mel_16bar": {"steps": 256, "encoder_sizes": [16, 16], "decoder": "hierarchical", "segments": 16},
@@ -176,8 +176,10 @@ def test_greedy_decoding_is_magentas(case: tuple[MusicVAE, Variables]) -> None:
 
 def free_running_logits(vae: MusicVAE, z: Tensor) -> Tensor:
     """The logits (B, T, V) that greedy decoding chooses from, step by step."""
-    hierarchical = isinstance(vae.decoder, HierarchicalLstmDecoder)
-    core, embeddings = (vae.decoder.core, vae.decoder.embeddings(z)) if hierarchical else (vae.decoder, z.unsqueeze(1))
+    if isinstance(vae.decoder, HierarchicalLstmDecoder):
+        core, embeddings = vae.decoder.core, vae.decoder.embeddings(z)
+    else:
+        core, embeddings = vae.decoder, z.unsqueeze(1)
     stepper = Stepper(core.stack, core.output, len(z))
     previous, logits = torch.full((len(z),), core.output_size), []
     for embedding in embeddings.unbind(1):

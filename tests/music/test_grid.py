@@ -23,7 +23,15 @@ def test_quantize_rounds_to_the_nearest_step_and_halves_up(ticks: list[int], ste
 
 @pytest.mark.parametrize(
     ("signature", "steps_per_quarter", "steps"),
-    [(COMMON, 4, 16), ((2, 2), 4, 16), ((3, 4), 4, 12), ((6, 8), 4, 12), ((4, 4), 24, 96), ((5, 8), 2, 5), ((3, 1), 1, 12)],
+    [
+        (COMMON, 4, 16),
+        ((2, 2), 4, 16),
+        ((3, 4), 4, 12),
+        ((6, 8), 4, 12),
+        ((4, 4), 24, 96),
+        ((5, 8), 2, 5),
+        ((3, 1), 1, 12),
+    ],
 )
 def test_steps_of_a_bar(signature: tuple[int, int], steps_per_quarter: int, steps: int) -> None:
     assert steps_per_bar(signature, steps_per_quarter) == steps
@@ -32,7 +40,11 @@ def test_steps_of_a_bar(signature: tuple[int, int], steps_per_quarter: int, step
 @pytest.mark.parametrize(
     ("signature", "steps_per_quarter", "problem"),
     [
-        ((5, 8), 1, "5/8 is not a whole number of steps at 1 steps per quarter: raise steps_per_quarter to a multiple of 2"),
+        (
+            (5, 8),
+            1,
+            "5/8 is not a whole number of steps at 1 steps per quarter: raise steps_per_quarter to a multiple of 2",
+        ),
         ((0, 4), 4, "0/4 is not a time signature"),
         ((4, 3), 4, "4/3 is not a time signature"),
         ((4, 4), 0, "steps_per_quarter is 0"),

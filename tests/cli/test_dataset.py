@@ -1,0 +1,77 @@
+"""prepare: what goes into a dataset and what is said about it."""
+
+import zipfile
+from pathlib import Path
+
+from musevae import open_dataset
+from tests.cli.command import Command, Write
+
+
+def test_prepare_says_what_went_in_and_what_did_not(musevae: Command, write: Write) -> None:
+    write("tunes/train/up.mid", bars=5)
+    write("tunes/validation/up.mid", bars=3)
+    write("tunes/train/waltz.mid", metre=(3, 4))
+    Path("tunes/train/broken.mid").write_bytes(b"MThd")
+    printed = musevae.succeeds("prepare", "tunes", "-o", "ds").splitlines()
+    assert printed[0] == "4 files read, 1 of them unreadable"
+    assert printed[1].startswith("  tunes/train/broken.mid")
+    assert printed[2:] == [
+        "train: 4 windows, after 0 duplicates were dropped",
+        "validation: 2 windows, after 0 duplicates were dropped",
+        "test: 0 windows, after 0 duplicates were dropped",
+        "left out: 1 metre",
+        "dataset: ds",
+    ]
+    assert {split: len(windows) for split, windows in open_dataset("ds").items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 0,
+    }
+
+
+def test_json_holds_the_same(musevae: Command, write: Write) -> None:
+    write("train/a.mid", bars=5)
+    write("train/b.mid", bars=5)
+    report = musevae.json("prepare", "train", "-o", "ds")
+    assert (report["files"], report["windows"]["train"], report["duplicates"]["train"]) == (2, 4, 4)
+
+
+def test_workers_do_not_change_a_byte(musevae: Command, write: Write) -> None:
+    for index in range(5):
+        write(f"train/{index}.mid", bars=3 + index)
+    musevae.succeeds("prepare", "train", "-o", "one")
+    musevae.succeeds("prepare", "train", "-o", "two", "--workers", "2")
+    one, two = ({path.name: path.read_bytes() for path in Path(folder).iterdir()} for folder in ("one", "two"))
+    assert one == two
+
+
+def test_archives_are_read_in_place(musevae: Command, write: Write) -> None:
+    with zipfile.ZipFile("tunes.zip", "w") as archive:
+        archive.write(write(bars=5), "validation/up.mid")
+    assert musevae.json("prepare", "tunes.zip", "-o", "ds")["windows"] == {"train": 0, "validation": 4, "test": 0}
+
+
+def test_dedupe_up_to_transposition(musevae: Command, write: Write) -> None:
+    write("train/up.mid", bars=5)
+    counts = [
+        musevae.json("prepare", "train", "-o", mode, "--dedupe", mode)["windows"]["train"]
+        for mode in ("none", "exact", "transposition")
+    ]
+    assert counts == [4, 4, 1]
+
+
+def test_a_setting_changes_the_metre(musevae: Command, write: Write) -> None:
+    waltz = write("train/waltz.mid", bars=6, metre=(3, 4))
+    report = musevae.json("prepare", waltz, "-o", "ds", "--set", "representation.time_signature=3/4")
+    assert report["windows"]["train"] == 7
+
+
+def test_a_model_folder_says_which_representation(musevae: Command, model_folder: Path, write: Write) -> None:
+    musevae.succeeds("prepare", write("train/up.mid", bars=5), "-o", "ds", "-m", model_folder)
+    musevae.succeeds("evaluate", model_folder, "--data", "ds", "--split", "train")
+
+
+def test_force_replaces_a_dataset(musevae: Command, write: Write) -> None:
+    musevae.succeeds("prepare", write("train/up.mid", bars=5), "-o", "ds")
+    musevae.succeeds("prepare", write("train/longer.mid", bars=7), "-o", "ds", "--force")
+    assert len(open_dataset("ds")["train"]) == 6

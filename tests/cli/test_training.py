@@ -1,0 +1,100 @@
+"""train and evaluate: a run folder that samples, resumes and fine-tunes; the figures in their order."""
+
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from musevae import load
+from tests.cli.command import SMALLER, Command
+
+FIGURES = [
+    "model",
+    "split",
+    "examples",
+    "nelbo_nats",
+    "reconstruction_nats",
+    "kl_nats",
+    "bits_per_step",
+    "teacher_forced_accuracy",
+    "greedy_accuracy",
+    "sampled_accuracy",
+    "greedy_onset_accuracy",
+    "sampled_onset_accuracy",
+    "active_units",
+]
+
+
+def test_train_makes_a_model_folder_that_samples(musevae: Command, dataset: Path) -> None:
+    command = [
+        "train",
+        "melody-2bar",
+        "--data",
+        str(dataset),
+        "--run",
+        "runs/x",
+        "--steps",
+        "2",
+        "--seed",
+        "3",
+        *SMALLER,
+    ]
+    first, second = musevae.succeeds(*command).splitlines()
+    assert first.startswith("runs/x: 2 steps, validation loss ")
+    assert first.endswith(" nats, seed 3")
+    assert second == "hear it with: musevae sample -m runs/x"
+    assert musevae.json("sample", "-m", "runs/x", "-n", "1")["model"] == "x"
+
+
+def test_train_json(musevae: Command, dataset: Path) -> None:
+    options = ["--data", str(dataset), "--run", "x", "--steps", "1", "--seed", "3", "--threads", "1", *SMALLER]
+    report = musevae.json("train", "melody-2bar", *options)
+    assert report.pop("validation_loss_nats") > 0
+    assert report == {"command": "train", "preset": "melody-2bar", "run": "x", "steps": 1, "seed": 3}
+
+
+def test_fine_tuning_starts_from_any_model(musevae: Command, model_folder: Path, dataset: Path) -> None:
+    options = ["--data", str(dataset), "--run", "x", "--steps", "1", "--init-from", str(model_folder), *SMALLER]
+    musevae.succeeds("train", "melody-2bar", *options, "--set", "train.learning_rate=1e-9")
+    tuned, start = (load(folder).vae.state_dict() for folder in ("x", model_folder))
+    assert all(tuned[name].allclose(start[name], atol=1e-6) for name in start)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_evaluate_prints_the_figures_in_order(
+    musevae: Command, model_folder: Path, dataset: Path, as_json: bool
+) -> None:
+    command = ["evaluate", str(model_folder), "--data", str(dataset)]
+    printed = musevae.json(*command) if as_json else dict(map(str.split, musevae.succeeds(*command).splitlines()))
+    assert list(printed) == FIGURES
+    assert (printed["model"], printed["split"], int(printed["examples"])) == ("tiny", "validation", 9)
+
+
+def test_evaluation_is_repeatable(musevae: Command, model_folder: Path, dataset: Path) -> None:
+    command = ["evaluate", str(model_folder), "--data", str(dataset), "--split", "train"]
+    assert musevae.json(*command) == musevae.json(*command)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_interrupted_training_writes_a_checkpoint_and_says_how_to_go_on(
+    musevae: Command, dataset: Path, number: signal.Signals
+) -> None:
+    options = ["--data", str(dataset), "--run", "run 1", "--steps", "1000000", *SMALLER, "--set", "train.log_every=1"]
+    command = [sys.executable, "-m", "musevae", "train", "melody-2bar", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not Path("run 1/log.jsonl").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        printed, complaint = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert complaint.startswith("Error: interrupted at step ")
+    assert complaint.count("\n") == 1
+    program, *resume = shlex.split(complaint.partition("to go on: ")[2])
+    assert program == "musevae"
+    musevae.succeeds(*("1" if part == "1000000" else part for part in resume))
+    musevae.succeeds("sample", "-m", "run 1", "-n", "1")

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from musevae.music import shards
+from musevae.music.shards import DatasetError, read_manifest, read_split, write_dataset
+
+TRAIN = np.arange(40, dtype=np.uint8).reshape(10, 4)
+SPLITS = {"train": TRAIN, "validation": TRAIN[:3], "test": TRAIN[:0]}
+ABOUT = {"window_shape": [4], "dtype": "uint8", "representation": {"name": "melody"}}
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    write_dataset(tmp_path / "dataset", SPLITS, ABOUT)
+    return tmp_path / "dataset"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@given(
+    array=st.one_of(
+        arrays(np.uint8, st.tuples(st.integers(0, 9), st.just(4))),
+        arrays(np.uint16, st.tuples(st.integers(0, 9), st.just(5), st.just(3))),
+        arrays(np.float32, st.tuples(st.integers(0, 9), st.just(2), st.just(27)), elements=st.floats(-1, 1, width=32)),
+    )
+)
+def test_windows_are_read_as_written(tmp_path_factory: pytest.TempPathFactory, array: NDArray[Any]) -> None:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(folder, {"train": array}, ABOUT | {"window_shape": array.shape[1:], "dtype": array.dtype.name})
+    read = read_split(folder, "train")
+    assert read.dtype == array.dtype
+    assert np.array_equal(read, array)
+
+
+def test_manifest_counts_the_windows_and_hashes_the_shards(dataset: Path) -> None:
+    manifest = read_manifest(dataset)
+    assert manifest["windows"] == {"train": 10, "validation": 3, "test": 0}
+    hashed = {name: digest for names in manifest["shards"].values() for name, digest in names.items()}
+    assert hashed == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in dataset.glob("*.npy")}
+    assert manifest["window_shape"] == [4]
+
+
+def test_large_split_lies_in_several_shards_in_order(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARD_ROWS", 4)
+    write_dataset(dataset, SPLITS, ABOUT)
+    assert [len(np.load(path)) for path in sorted(dataset.glob("train-*.npy"))] == [4, 4, 2]
+    assert np.array_equal(read_split(dataset, "train"), TRAIN)
+
+
+def test_shards_are_c_order_whatever_they_were(dataset: Path) -> None:
+    write_dataset(dataset, {"train": np.asfortranarray(TRAIN)}, ABOUT)
+    assert np.load(dataset / "train-00000.npy").flags.c_contiguous
+
+
+def test_smaller_dataset_leaves_nothing_of_the_larger_one_before_it(dataset: Path) -> None:
+    write_dataset(dataset, {"train": TRAIN[:2], "validation": TRAIN[:0]}, ABOUT)
+    assert sorted(contents(dataset)) == ["manifest.json", "train-00000.npy"]
+    assert read_split(dataset, "validation").shape == (0, 4)
+
+
+def test_equal_windows_give_equal_bytes(dataset: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "again", SPLITS, ABOUT)
+    assert contents(tmp_path / "again") == contents(dataset)
+
+
+def test_interrupted_replacement_is_no_dataset(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new first shard beside the old manifest and the old second shard would pass for a dataset, were the manifest kept."""
+    monkeypatch.setattr(shards, "SHARD_ROWS", 5)
+    write_dataset(dataset, SPLITS, ABOUT)
+    saved: list[object] = []
+
+    def save_one(file: Any, array: NDArray[Any]) -> None:
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(file.write(b"new"))
+
+    monkeypatch.setattr(np, "save", save_one)
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(dataset, SPLITS, ABOUT)
+    with pytest.raises(DatasetError, match="no dataset"):
+        read_manifest(dataset)
+
+
+def edited(**changes: object) -> bytes:
+    manifest = {"format_version": 1, "windows": {"train": 10}, "shards": {"train": {"train-00000.npy": ""}}, **ABOUT}
+    return json.dumps(manifest | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "problem"),
+    [
+        (b"", r"manifest\.json is damaged"),
+        (b'{"format_version": 1', r"manifest\.json is damaged"),
+        (b"\xff\xfe\x00", r"manifest\.json is damaged"),
+        (b"[]", r"manifest\.json is damaged"),
+        (b"{}", r"manifest\.json is damaged"),
+        (b'{"format_version": 1}', r"manifest\.json is damaged"),
+        (edited(windows=[10]), r"manifest\.json is damaged"),
+        (edited(shards={}), r"manifest\.json is damaged"),
+        (edited(format_version=2), "format version 2; this musevae reads 1: update musevae"),
+        (edited(windows={"train": 9}), "not those that the manifest describes"),
+        (edited(shards={"train": {"gone.npy": ""}}), "missing or damaged"),
+    ],
+)
+def test_damaged_manifest_is_refused(dataset: Path, manifest: bytes, problem: str) -> None:
+    (dataset / "manifest.json").write_bytes(manifest)
+    with pytest.raises(DatasetError, match=problem):
+        read_split(dataset, "train")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"no array", b"PK\x03\x04"])
+def test_damaged_shard_is_refused(dataset: Path, damage: bytes) -> None:
+    (dataset / "train-00000.npy").write_bytes(damage)
+    with pytest.raises(DatasetError, match=r"dataset: a shard of 'train' is missing or damaged"):
+        read_split(dataset, "train")
+    assert np.array_equal(read_split(dataset, "validation"), TRAIN[:3])
+
+
+def test_truncated_shard_is_refused(dataset: Path) -> None:
+    path = dataset / "train-00000.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DatasetError, match="missing or damaged"):
+        read_split(dataset, "train")
+
+
+def test_shard_of_pickled_objects_is_never_unpickled(dataset: Path) -> None:
+    np.save(dataset / "train-00000.npy", np.array([{"an": "object"}] * 10), allow_pickle=True)
+    with pytest.raises(DatasetError, match="missing or damaged"):
+        read_split(dataset, "train")
+
+
+def test_shard_of_other_windows_is_refused(dataset: Path) -> None:
+    np.save(dataset / "train-00000.npy", np.zeros((10, 7), np.int64))
+    with pytest.raises(DatasetError, match="not those that the manifest describes"):
+        read_split(dataset, "train")
+
+
+def test_unknown_split_is_refused_and_the_known_are_named(dataset: Path) -> None:
+    with pytest.raises(DatasetError, match="no split 'dev'; its splits are train, validation, test"):
+        read_split(dataset, "dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("nowhere", "is no dataset"), (".", "is no dataset"), ("file", "is a file")]
+)
+def test_what_is_no_dataset_is_refused(tmp_path: Path, name: str, problem: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=f"{problem}.*musevae prepare"):
+        read_manifest(tmp_path / name)
