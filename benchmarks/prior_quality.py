@@ -43,6 +43,13 @@ def figures(windows: list[NDArray[np.int64]], representation: MelodyRepresentati
     }
 
 
+def sample_figures(model: musevae.TrainedModel, n: int, temperature: float, seed: int) -> dict[str, float]:
+    """Figures of `n` samples from the prior."""
+    tunes = model.sample(n, temperature=temperature, seed=seed)
+    windows = [model.representation.to_events(tune)[0].astype(np.int64) for tune in tunes]
+    return figures(windows, model.representation)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,13 +60,10 @@ def main() -> None:
     parser.add_argument("--data")
     options = parser.parse_args()
     model = musevae.load(options.model)
-    representation = model.representation
-    tunes = model.sample(options.n, temperature=options.temperature, seed=options.seed)
-    windows = [representation.to_events(tune)[0].astype(np.int64) for tune in tunes]
-    result = {"samples": figures(windows, representation)}
+    result = {"samples": sample_figures(model, options.n, options.temperature, options.seed)}
     if options.data:
         held_out = open_dataset(options.data)["validation"].events.numpy().astype(np.int64)
-        result["validation"] = figures(list(held_out), representation)
+        result["validation"] = figures(list(held_out), model.representation)
     print(
         json.dumps(
             {"model": options.model, "temperature": options.temperature, "seed": options.seed, **result}, indent=2

@@ -51,8 +51,8 @@ class Report:
 
 
 def prepare(
-    inputs: Sequence[Path],
-    output: Path,
+    inputs: Sequence[str | Path],
+    output: str | Path,
     representation: MelodyRepresentation,
     *,
     workers: int = 1,
@@ -67,11 +67,12 @@ def prepare(
     pitch count as one) or "none", within each split. `progress` is called with files done and files in all. Raises
     SourceError for a bad input, DatasetError when `output` holds a dataset already (unless `force`) or no window is left.
     """
+    output = Path(output)
     if (output / MANIFEST).exists() and not force:
         raise DatasetError(f"{output} already holds a dataset: choose another folder, or --force to replace it")
     if not (output / MANIFEST).exists() and any(output.glob("*.npy")):
         raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
-    sources = find_sources(inputs)
+    sources = find_sources(map(Path, inputs))
     report = Report(files=len(sources))
     found: dict[str, list[NDArray[Any]]] = {split: [] for split in SPLITS}
     with _mapped(partial(read_piece, representation=representation, tracks=tracks), sources, workers) as pieces:

@@ -82,7 +82,11 @@ def save_model(folder: Path, vae: MusicVAE, *, half: bool = False) -> None:
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> MusicVAE:
     """Read a model folder; CheckpointError, naming it, when it is none or damaged."""
-    vae = MusicVAE(load_config(folder))
+    config = load_config(folder)
+    try:
+        vae = MusicVAE(config)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from None
     weights, _ = read_tensors(folder / WEIGHTS)
     load_weights(vae, weights, folder)
     return vae.to(device).eval()

@@ -52,7 +52,7 @@ MELODY_2BAR = Config(
     representation=TWO_BARS,
     model=ModelConfig(z_size=128, encoder_sizes=(256,), decoder_sizes=(256,), informative_start=True),
     train=TrainConfig(
-        steps=40_000,
+        steps=21_000,
         batch_size=64,
         learning_rate=2e-3,
         learning_rate_schedule="cosine",
@@ -60,6 +60,7 @@ MELODY_2BAR = Config(
         beta=0.1,
         beta_warmup_steps=4000,
         transpose=5,
+        validate_every=500,
     ),
 )
 MELODY_16BAR = Config(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from musevae import NoteSequence
+from musevae import NoteSequence, pretrained
 from musevae.cli import options
 from musevae.music.note_sequence import Note
 from tests.cli.command import Command, Write
@@ -175,3 +175,20 @@ def test_an_unknown_device_is_refused(musevae: Command, model_folder: Path, devi
 def test_inputs_of_one_name_are_refused(musevae: Command, model_folder: Path, write: Write) -> None:
     complaint = musevae.refuses("reconstruct", write("a/x.mid"), write("b/x.mid"), "-m", model_folder, "--seed", "1")
     assert "x-reconstructed-s1.mid" in complaint
+
+
+def test_an_unknown_model_is_answered_with_the_nearest_name(
+    musevae: Command, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "BUNDLED", model_folder.parent)
+    assert "did you mean tiny?" in musevae.refuses("sample", "-m", "tyni")
+    assert "musevae train cat-mel_2bar_big" in musevae.refuses("sample", "-m", "cat-mel_2bar_big")
+    musevae.succeeds("sample", "-m", "tiny", "-n", "1")
+
+
+def test_an_existing_path_wins_over_a_bundled_name(
+    musevae: Command, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "BUNDLED", model_folder.parent)
+    Path("tiny").mkdir()
+    assert "config.json" in musevae.refuses("sample", "-m", "tiny")
