@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -25,16 +26,29 @@ LEAST = {  # name -> the least that a number of a model's or a training's config
     "free_bits": 0,
     "free_bits_per_dim": 0,
     "transpose": 0,
+    "learning_rate_decay": 0,
+    "min_learning_rate": 0,
+    "beta_rate": 0,
+    "sampling_rate": 1,
+    "clip_norm": 0,
+    "skip_norm": 0,
     "log_every": 1,
     "validate_every": 1,
     "validation_examples": 0,
+}
+
+CHOICES = {  # name -> what a word of a model's or a training's config may be
+    "encoder": ("bidirectional", "hierarchical"),
+    "decoder": ("flat", "hierarchical"),
+    "learning_rate_schedule": ("exponential", "cosine"),
+    "sampling": ("teacher_forcing", "inverse_sigmoid"),
 }
 
 T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A key that does not exist, or a value of the wrong type."""
+    """A key that does not exist, or a value that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class ModelConfig:
     informative_start: bool = False  # see MusicVAE
 
     def __post_init__(self) -> None:
-        _check_least(self)
+        _check_values(self)
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ class TrainConfig:
     validation_examples: int = 2048
 
     def __post_init__(self) -> None:
-        _check_least(self)
+        _check_values(self)
 
 
 @dataclass(frozen=True)
@@ -204,13 +218,15 @@ def _parse(text: str, kind: Any, name: str) -> Any:  # noqa: ANN401 - a field of
     raise ConfigError(f"{name} cannot be {text!r}: it must be {_spelled(kind)}")
 
 
-def _check_least(section: ModelConfig | TrainConfig) -> None:
-    """ConfigError where a number is less than its LEAST, or not a number, or where there is none in a tuple."""
+def _check_values(section: ModelConfig | TrainConfig) -> None:
+    """ConfigError where a word is none of its CHOICES, a number less than its LEAST or not finite, a tuple empty."""
+    for name in CHOICES.keys() & vars(section).keys():
+        known(getattr(section, name), CHOICES[name], f"{name} ")
     for name in LEAST.keys() & vars(section).keys():
         value = getattr(section, name)
         numbers = value if isinstance(value, tuple) else () if value is None else (value,)
-        if value == () or not all(number >= LEAST[name] for number in numbers):
-            raise ConfigError(f"{name} cannot be {value!r}: it must be at least {LEAST[name]}")
+        if value == () or not all(LEAST[name] <= number < math.inf for number in numbers):
+            raise ConfigError(f"{name} cannot be {value!r}: it must be at least {LEAST[name]}, and finite")
 
 
 def _spelled(kind: Any) -> str:  # noqa: ANN401 - a type expression

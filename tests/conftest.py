@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +32,15 @@ MakeDataset = Callable[..., Path]
 
 TINY = Config(
     preset="tiny",
-    representation=RepresentationConfig(bars=1, min_pitch=60, max_pitch=71),
+    representation=RepresentationConfig(bars=1, steps_per_quarter=2, min_pitch=60, max_pitch=71),
     model=ModelConfig(z_size=4, encoder_sizes=(8,), decoder_sizes=(8,)),
     train=TrainConfig(steps=8, batch_size=4, log_every=1, validate_every=2, transpose=2),
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Config:
-    """One bar of an octave, 16 steps of 14 classes, and a model of 8 cells a layer."""
+    """One bar of an octave, 8 steps of 14 classes, and a model of 8 cells a layer."""
     return TINY
 
 
@@ -60,34 +61,39 @@ def model(vae: MusicVAE) -> TrainedModel:
     return TrainedModel(vae, "tiny")
 
 
-def random_windows(count: int, seed: int = 0) -> Windows:
-    """Windows (count, 16) of the tiny representation, all different, each beginning with a note."""
-    draw = np.random.default_rng(seed)
-    notes = draw.integers(FIRST_NOTE, 14, (count, 16), dtype=np.uint8)
-    windows = np.where(draw.random((count, 16)) < 0.4, notes, 0).astype(np.uint8)
+def random_windows(count: int) -> Windows:
+    """Windows (count, 8) of the tiny representation, all different, each beginning with a note."""
+    draw = np.random.default_rng(0)
+    notes = draw.integers(FIRST_NOTE, 14, (count, 8), dtype=np.uint8)
+    windows = np.where(draw.random((count, 8)) < 0.5, notes, 0).astype(np.uint8)
     windows[:, 0] = notes[:, 0]
     assert len(np.unique(windows, axis=0)) == count
     return windows
 
 
+def write_random_dataset(folder: Path, train: int = 12, validation: int = 6) -> Path:
+    windows, events = random_windows(train + validation), representation(TINY.representation)
+    arrays = {"train": windows[:train], "validation": windows[train:], "test": windows[:0]}
+    manifest = {
+        "representation": {"name": events.name, **asdict(events)},
+        "window_shape": list(events.shape),
+        "dtype": "uint8",
+        "sources": [{"name": "random", "files": 1}],
+    }
+    write_dataset(folder, arrays, manifest)
+    return folder
+
+
 @pytest.fixture
-def make_dataset(tmp_path: Path, tiny: Config) -> MakeDataset:
-    """Write a dataset folder of `train` and `validation` random windows; returns the folder."""
+def make_dataset(tmp_path: Path) -> MakeDataset:
+    """Write a dataset folder of so many random `train` and `validation` windows; returns the folder."""
+    return partial(write_random_dataset, tmp_path / "dataset")
 
-    def make(train: int = 12, validation: int = 6, config: Config = tiny, name: str = "dataset") -> Path:
-        windows = random_windows(train + validation)
-        events = representation(config.representation)
-        arrays = {"train": windows[:train], "validation": windows[train:], "test": windows[:0]}
-        manifest = {
-            "representation": {"name": events.name, **asdict(events)},
-            "window_shape": list(events.shape),
-            "dtype": "uint8",
-            "sources": [{"name": "random", "files": 1}],
-        }
-        write_dataset(tmp_path / name, arrays, manifest)
-        return tmp_path / name
 
-    return make
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 12 windows to train on and 6 to validate on, which no test changes."""
+    return write_random_dataset(tmp_path_factory.mktemp("shared") / "dataset")
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_preset_gives_an_untrained_model_with_fields_changed() -> None:
 # Damage
 
 
-def change_config(**changes: Any) -> Damage:
+def change_config(**changes: object) -> Damage:
     def damage(folder: Path) -> None:
         content = json.loads((folder / "config.json").read_text())
         write_json(folder / "config.json", content | changes)

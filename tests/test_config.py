@@ -22,7 +22,7 @@ CONFIG = Config(
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
 
 
-def as_json(config: Config, **changes: Any) -> dict[str, Any]:
+def as_json(config: Config, **changes: object) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(json.dumps(config.to_dict())) | changes
     return content
 

@@ -29,13 +29,18 @@ def test_file_takes_its_name_when_the_block_ends(path: Path) -> None:
     assert only_file(path) == b"new"
 
 
+def write_half(path: Path, interruption: type[BaseException]) -> None:
+    with replaced(path) as file:
+        file.write(b"ne")
+        raise interruption
+
+
 @pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt, SystemExit])
 def test_interrupted_block_leaves_the_old_file_intact_and_no_other(
     path: Path, interruption: type[BaseException]
 ) -> None:
-    with pytest.raises(interruption), replaced(path) as file:
-        file.write(b"ne")
-        raise interruption
+    with pytest.raises(interruption):
+        write_half(path, interruption)
     assert only_file(path) == b"old"
 
 

@@ -108,9 +108,9 @@ def test_points_alone_are_enough(tmp_path: Path) -> None:
     assert (points.names, points.qpm, points.model) == ([], [120, 120], "")
 
 
-def npz(**arrays_: Any) -> bytes:
+def npz(**members: NDArray[Any]) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **arrays_)
+    np.savez(file, **members)
     return file.getvalue()
 
 

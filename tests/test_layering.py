@@ -1,4 +1,4 @@
-"""Imports point down or sideways in the listed order, never up, never in a circle: DESIGN.md section 3, from the imports."""
+"""Imports point down or sideways in the listed order, never up, never in a circle (DESIGN.md, section 3)."""
 
 from __future__ import annotations
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from musevae.config import ConfigError, TrainConfig, known
+from musevae.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     """min + (max - min) * decay, the decay exponential (Magenta) or a half cosine over the run; linear warm-up."""
-    known(config.learning_rate_schedule, ("exponential", "cosine"), "train.learning_rate_schedule ")
     if config.learning_rate_schedule == "exponential":
         decay = config.learning_rate_decay**step
     else:
@@ -30,10 +29,7 @@ def warmup(step: int, steps: int) -> float:
 
 def sampling_probability(config: TrainConfig, step: int) -> float:
     """Probability that a step's input is the model's own sample: 1 - k / (k + exp(step / k)) (Bengio et al. 2015)."""
-    known(config.sampling, ("teacher_forcing", "inverse_sigmoid"), "train.sampling ")
     if config.sampling == "teacher_forcing":
         return 0.0
     k = config.sampling_rate
-    if k <= 0:
-        raise ConfigError(f"train.sampling_rate is {k}; it must be positive")
     return 1 - 1 / (1 + math.exp(min(step / k, 500.0)) / k)

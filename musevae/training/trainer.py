@@ -145,7 +145,9 @@ class Trainer:
         """Go back to the last checkpoint."""
         tensors, metadata = checkpoint.read_tensors(self.run / LAST)
         try:
-            self.step, self.best = int(metadata["step"]), float(metadata["best"])
+            self.step = int(metadata["step"])
+            if metadata["objective"] == self._objective:  # else the best so far is no measure for this run
+                self.best = float(metadata["best"])
             self.skipped, self.seed = int(metadata["skipped"]), int(metadata["seed"])
             model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
             checkpoint.load_weights(self.vae, model, self.run)
@@ -157,8 +159,6 @@ class Trainer:
         self.batches.seed = self.seed
         begun = checkpoint.load_config(self.run).provenance  # what was true at the start still is, whatever was passed now
         self.config = replace(self.config, provenance={**begun, **self.config.provenance, "seed": self.seed})
-        before = checkpoint.load_config(self.run).provenance
-        self.config = replace(self.config, provenance={**before, **self.config.provenance, "seed": self.seed})
 
     def _update(self, events: Tensor) -> dict[str, Tensor]:
         """One step of Adam on events (B, T); the figures stay on the device."""
@@ -229,7 +229,14 @@ class Trainer:
             tensors |= {f"{key}.{name}": state[key] for key in ("exp_avg", "exp_avg_sq") if key in state}
         updates = self.step - self.skipped
         state = {"step": self.step, "best": self.best, "skipped": self.skipped, "seed": self.seed, "updates": updates}
-        checkpoint.write_tensors(self.run / LAST, tensors, {key: repr(value) for key, value in state.items()})
+        metadata = {"objective": self._objective, **{key: repr(value) for key, value in state.items()}}
+        checkpoint.write_tensors(self.run / LAST, tensors, metadata)
+
+    @property
+    def _objective(self) -> str:
+        """What the validation loss depends on besides the model."""
+        train = self.config.train
+        return repr((train.beta, train.free_bits, train.free_bits_per_dim))
 
     def _validate(self) -> float:
         """The training loss, at its final beta, of the validation windows: mean nats."""

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
@@ -30,8 +31,8 @@ def rest(steps: int) -> list[int]:
     return [NO_EVENT] * steps
 
 
-def tune(*notes: tuple[Any, ...], **context: Any) -> NoteSequence:
-    return NoteSequence.from_notes([Note(*note) for note in notes], **context)
+def tune(*notes: tuple[Any, ...], time_signature: tuple[int, int] = (4, 4)) -> NoteSequence:
+    return NoteSequence.from_notes([Note(*note) for note in notes], time_signature=time_signature)
 
 
 # Two slow and obvious references: Magenta's melodies (MUSICVAE.md 1.9) and our windows (DESIGN.md, section 4)
@@ -117,7 +118,7 @@ def what_sounds(rows: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, in
     for start in sorted(onsets):
         end, pitch = onsets[start]
         sounding = {step: value for step, value in sounding.items() if step < start}
-        sounding |= {step: (pitch, start) for step in range(start, end)}
+        sounding |= dict.fromkeys(range(start, end), (pitch, start))
     return sounding
 
 
@@ -222,7 +223,9 @@ def test_events_become_notes_and_the_same_events_again(tokens: list[int]) -> Non
 
 @settings(max_examples=25)
 @given(tokens=events(), qpm=st.sampled_from([33.3, 120.0, 241.0]))
-def test_events_written_as_midi_are_read_back(tmp_path_factory: Any, tokens: list[int], qpm: float) -> None:
+def test_events_written_as_midi_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, tokens: list[int], qpm: float
+) -> None:
     path = tmp_path_factory.mktemp("tune") / "tune.mid"
     write_midi(TWO_BARS.from_events(tokens, qpm=qpm), path)
     (again,) = TWO_BARS.to_events(read_midi(path))
@@ -234,7 +237,7 @@ def test_events_written_as_midi_are_read_back(tmp_path_factory: Any, tokens: lis
     st.lists(st.sampled_from([rest(BAR), [on(60), *rest(15)], [*rest(15), on(62)], [0, 0, 1, *rest(13)]]), max_size=6)
 )
 def test_tune_of_any_length_gives_a_window_at_each_bar(bars: list[list[int]]) -> None:
-    sequence = TWO_BARS.from_events(canonical([*sum(bars, []), on(64)]))
+    sequence = TWO_BARS.from_events(canonical([*chain(*bars), on(64)]))
     ours = TWO_BARS.tune_windows(sequence)
     expected = expected_windows_in_use(sequence.notes, 2)
     assert dict(zip(ours.bars.tolist(), ours.events.tolist(), strict=True)) == expected

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -77,12 +77,12 @@ def test_equal_windows_give_equal_bytes(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted_replacement_is_no_dataset(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new first shard beside the old manifest and the old second shard would pass for a dataset, were the manifest kept."""
+    """New shards beside old ones and the old manifest once passed for a dataset; now the manifest goes first."""
     monkeypatch.setattr(shards, "SHARD_ROWS", 5)
     write_dataset(dataset, SPLITS, ABOUT)
     saved: list[object] = []
 
-    def save_one(file: Any, array: NDArray[Any]) -> None:
+    def save_one(file: BinaryIO, array: NDArray[Any]) -> None:
         if saved:
             raise KeyboardInterrupt
         saved.append(file.write(b"new"))

@@ -17,10 +17,10 @@ CPU = torch.device("cpu")
 EVENTS = torch.arange(10, dtype=torch.uint8)[:, None].expand(10, 3)  # the window i is (i, i, i)
 
 
-def test_dataset_is_opened_by_split(make_dataset: Callable[..., Path]) -> None:
-    splits = open_dataset(make_dataset(12, 6))
+def test_dataset_is_opened_by_split(dataset: Path) -> None:
+    splits = open_dataset(dataset)
     assert {name: len(split) for name, split in splits.items()} == {"train": 12, "validation": 6, "test": 0}
-    assert (splits["train"].events.dtype, splits["train"].events.shape) == (torch.uint8, (12, 16))
+    assert (splits["train"].events.dtype, splits["train"].events.shape) == (torch.uint8, (12, 8))
     assert splits["train"][3].dtype == torch.int64
     assert splits["train"][3].tolist() == splits["train"].events[3].tolist()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -53,14 +54,15 @@ def test_sampling_probability_rises_to_one_without_overflow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "problem"),
+    ("schedule", "changes", "problem"),
     [
-        ({"learning_rate_schedule": "cosin"}, "cosin is unknown: did you mean train.learning_rate_schedule cosine"),
-        ({"sampling": "inverse"}, "inverse is unknown"),
-        ({"sampling": "inverse_sigmoid", "sampling_rate": 0.0}, "sampling_rate is 0.0; it must be positive"),
+        (learning_rate, {"learning_rate_schedule": "cosin"}, "cosin is unknown: did you mean .*cosine"),
+        (sampling_probability, {"sampling": "inverse"}, "inverse is unknown"),
+        (sampling_probability, {"sampling": "inverse_sigmoid", "sampling_rate": 0.0}, "sampling_rate cannot be 0.0"),
     ],
 )
-def test_unknown_schedule_is_refused(changes: dict[str, Any], problem: str) -> None:
-    config = TrainConfig(**changes)
+def test_unknown_schedule_is_refused(
+    schedule: Callable[[TrainConfig, int], float], changes: dict[str, Any], problem: str
+) -> None:
     with pytest.raises(ConfigError, match=problem):
-        print(learning_rate(config, 0), sampling_probability(config, 0))
+        schedule(TrainConfig(**changes), 0)
