@@ -1,4 +1,4 @@
-"""Turn a run into a bundled model: 16-bit weights, and a config.json that says what it was trained on and what it is worth.
+"""Turn a run into a bundled model: 16-bit weights, and a config.json that says what made it and what it is worth.
 
     python benchmarks/bundle.py RUN --data DATASET -o musevae/weights/melody-2bar
 

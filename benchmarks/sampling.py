@@ -1,10 +1,10 @@
-"""Sampling speed: from process start to eight files, and sequences per second of Magenta's architectures (random weights).
+"""Sampling speed: from process start to eight files, and sequences a second of Magenta's architectures.
 
     python benchmarks/sampling.py [--threads 2]
 
-Prints one JSON object. Magenta's figures (TensorFlow 2.21, two free cores): 4.9 s from start to files; cat-mel_2bar_small 424/s
-at batch 8 and 1,449/s at batch 512; hierdec-mel_16bar 4.5/s at batch 8 and 12.3/s at batch 64. `sgemm_gflops` is this machine's
-float32 matrix rate in the same run, by which figures of different machines can be compared.
+Prints one JSON object; the weights are random. Magenta's figures (TensorFlow 2.21, two free cores): 4.9 s from start to
+files; cat-mel_2bar_small 424/s at batch 8, 1,449/s at batch 512; hierdec-mel_16bar 4.5/s at batch 8, 12.3/s at 64.
+`sgemm_gflops` is this machine's float32 matrix rate in the same run, by which figures of two machines can be compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a pile of music files to a dataset of note-event tensors. Corpus matters only: rules about notes are musevae.music's."""
+"""From a pile of music files to a dataset of note-event tensors. Rules about notes are musevae.music's."""
 
 from data_prep.prepare import Report as Report
 from data_prep.prepare import prepare as prepare

@@ -1,4 +1,4 @@
-"""Music files -> windows of events -> de-duplicated splits -> a dataset folder. The same bytes whatever the number of workers."""
+"""Music files -> windows of events -> de-duplicated splits -> a dataset, the same for any number of workers."""
 
 from __future__ import annotations
 
@@ -65,9 +65,12 @@ def prepare(
 
     `tracks` keeps the tracks of these names only; `dedupe` is "exact", "transposition" (windows alike up to a shift in
     pitch count as one) or "none", within each split. `progress` is called with files done and files in all. Raises
-    SourceError for a bad input, DatasetError when `output` holds a dataset already (unless `force`) or no window is left.
+    SourceError for a bad input, DatasetError when `output` holds a dataset already (unless `force`) or no window is
+    left.
     """
     output = Path(output)
+    if dedupe not in DEDUPE:
+        raise ValueError(f"dedupe is {dedupe!r}; it must be one of {', '.join(DEDUPE)}")
     if (output / MANIFEST).exists() and not force:
         raise DatasetError(f"{output} already holds a dataset: choose another folder, or --force to replace it")
     if not (output / MANIFEST).exists() and any(output.glob("*.npy")):
@@ -116,7 +119,7 @@ def _mapped(function: Callable[[Source], Piece], sources: Sequence[Source], work
     if workers == 1:
         yield map(function, sources)
         return
-    with multiprocessing.Pool(workers, leave_signals_alone) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, leave_signals_alone) as pool:
         yield pool.imap(function, sources, chunksize=CHUNK)
 
 

@@ -1,4 +1,4 @@
-"""musevae: MusicVAE in PyTorch. `import musevae` loads no torch; each name is resolved when it is first used (PEP 562)."""
+"""musevae: MusicVAE in PyTorch. `import musevae` loads no torch; names are resolved at first use (PEP 562)."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ _HOMES = {  # public name -> module that defines it
     "write_midi": "musevae.music.midi",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, "__version__"]
 __version__ = "0.1.0"
 
 

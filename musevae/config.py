@@ -164,12 +164,11 @@ def _read(cls: type[T], content: Any, prefix: str) -> T:  # noqa: ANN401 - JSON
     if not isinstance(content, Mapping):
         raise ConfigError(f"{prefix.rstrip('.') or 'config.json'} must be an object, not {content!r}")
     types = _types(cls)
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in content.items():
         kind = types[known(key, types, prefix)]
-        values[key] = (
-            _read(kind, value, f"{prefix}{key}.") if is_dataclass(kind) else _checked(value, kind, prefix + key)
-        )
+        nested = isinstance(kind, type) and is_dataclass(kind)
+        values[key] = _read(kind, value, f"{prefix}{key}.") if nested else _checked(value, kind, prefix + key)
     try:
         return cls(**values)
     except TypeError as error:

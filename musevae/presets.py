@@ -96,7 +96,7 @@ REPRESENTATIONS = {"melody": MelodyRepresentation}
 
 
 def preset(name: str, settings: tuple[str, ...] | list[str] = ()) -> Config:
-    """The preset of that name, changed by `settings` ("model.z_size=128"); ConfigError names the nearest where unknown."""
+    """The preset of that name, changed by `settings` ("model.z_size=128"); ConfigError suggests the nearest name."""
     return override(PRESETS[known(name, PRESETS)], settings)
 
 

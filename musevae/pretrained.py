@@ -17,7 +17,7 @@ DEFAULT = "melody-2bar"
 
 
 def load(name: str | Path = DEFAULT, device: str | torch.device = "cpu") -> TrainedModel:
-    """The model of a folder (an existing path wins) or the bundled one of that name; CheckpointError where there is none."""
+    """The model of a folder (an existing path wins) or the bundled one of that name; CheckpointError for neither."""
     folder = locate(name)
     return TrainedModel(load_model(folder, device), folder.resolve().name)
 
@@ -39,7 +39,9 @@ def locate(name: str | Path) -> Path:
             "--data DATASET --run RUN` and give the run's folder"
         )
     near = difflib.get_close_matches(str(name), list_models(), n=1, cutoff=0.5)
-    raise CheckpointError(f"{name} is neither a folder nor a bundled model: " + (f"did you mean {near[0]}?" if near else _bundled_names()))
+    raise CheckpointError(
+        f"{name} is neither a folder nor a bundled model: " + (f"did you mean {near[0]}?" if near else _bundled_names())
+    )
 
 
 def _bundled_names() -> str:

@@ -1,4 +1,4 @@
-"""TrainedModel: a model with its representation, and the verbs of music: sample, encode, decode, interpolate and the rest."""
+"""TrainedModel: a model with its representation, and the verbs of music: sample, encode, interpolate and the rest."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Excerpt:
 class TrainedModel:
     """A MusicVAE that takes and gives music; `vae` is the torch module beneath it.
 
-    A tune is a path, a NoteSequence, a pretty_midi.PrettyMIDI or an Excerpt of one. The same `seed` gives the same music on
-    the same machine; None draws a fresh one. Temperature 0 takes the most probable event at every step. `qpm` None keeps
-    the tempo of the tune, of two that of the first.
+    A tune is a path, a NoteSequence, a pretty_midi.PrettyMIDI or an Excerpt of one. The same `seed` gives the same
+    music on the same machine; None draws a fresh one. Temperature 0 takes the most probable event at every step. `qpm`
+    None keeps the tempo of the tune, of two that of the first.
     """
 
     def __init__(self, vae: MusicVAE, name: str) -> None:
@@ -84,7 +84,9 @@ class TrainedModel:
             events[silent] = self._decode(self._prior(int(silent.sum()), draw), temperature, draw)
         return [self._tune(row, qpm) for row in events], redrawn
 
-    def encode(self, tunes: Sequence[Tune], *, track: int | str | None = None, bar: int | None = None) -> NDArray[np.float32]:
+    def encode(
+        self, tunes: Sequence[Tune], *, track: int | str | None = None, bar: int | None = None
+    ) -> NDArray[np.float32]:
         """Posterior means (N, Z) float32 of the tunes' excerpts; see `excerpt`."""
         return self._encode(self._excerpts(tunes, track, bar))
 
@@ -183,8 +185,8 @@ class TrainedModel:
     def excerpt(self, tune: Tune, *, track: int | str | None = None, bar: int | None = None) -> Excerpt:
         """The window of a tune that the model reads: the first with a note, or the one that begins at `bar`.
 
-        An Excerpt is its own. Raises MidiError or OSError for a file that cannot be read, ValueError, naming the tune, when
-        it has no such window.
+        An Excerpt is its own. Raises MidiError or OSError for a file that cannot be read, ValueError, naming the tune,
+        when it has no such window.
         """
         if isinstance(tune, Excerpt):
             return tune
@@ -193,7 +195,9 @@ class TrainedModel:
             windows = self.representation.tune_windows(sequence, track=track, bar=bar)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        return Excerpt(name, windows.events[0], int(windows.bars[0]), bar is None and len(windows.events) == 1, sequence.qpm)
+        return Excerpt(
+            name, windows.events[0], int(windows.bars[0]), bar is None and len(windows.events) == 1, sequence.qpm
+        )
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
         """Write a model folder; `half` stores the weights in 16 bits."""

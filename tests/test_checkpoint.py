@@ -124,7 +124,7 @@ def cut(folder: Path, size: int) -> None:
         (change_config(format_version=2), r"config\.json: format version 2; this musevae reads 1: update musevae"),
         (change_config(modle={}), r"config\.json: modle is unknown: did you mean model\?"),
         (change_config(preset=1), r"config\.json: preset cannot be 1"),
-        (change_config(model={"encoder": "transformer"}), r"config\.json: encoder 'transformer'"),
+        (change_config(model={"encoder": "transformer"}), r"config\.json: encoder transformer is unknown"),
         (change_config(representation={"bars": 0}), r"config\.json: bars is 0"),
         (change_config(model={}), r"weights do not fit its config\.json: .* is missing, unknown or of another shape"),
         (change_weights(lambda weights: dict(list(weights.items())[1:])), "do not fit"),

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import io
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from musevae.latent import Points, PointsError, read_points, slerp, write_points
+from musevae.latent import slerp
 
 EVENLY = torch.linspace(0, 1, 9, dtype=torch.float64)
 vectors = arrays(np.float64, 5, elements=st.floats(-10, 10, allow_nan=False).map(lambda x: round(x, 3)))
@@ -87,55 +85,3 @@ def test_slerp_gives_back_the_dtype_and_one_point_for_one_share() -> None:
 def test_slerp_of_other_shapes_is_refused(b: Tensor) -> None:
     with pytest.raises(ValueError, match="slerp joins two vectors"):
         slerp(torch.zeros(2), b, 0.5)
-
-
-# Points in .npz files
-
-Z = np.arange(6, dtype=np.float32).reshape(2, 3)
-
-
-def test_points_are_read_as_written(tmp_path: Path) -> None:
-    write_points(Points(Z, ["a", "ß"], [90, 120.5], "melody-2bar"), tmp_path / "z.npz")
-    points = read_points(tmp_path / "z.npz", 3)
-    assert np.array_equal(points.z, Z)
-    assert (points.names, points.qpm, points.model) == (["a", "ß"], [90, 120.5], "melody-2bar")
-
-
-def test_points_alone_are_enough(tmp_path: Path) -> None:
-    np.savez(tmp_path / "z.npz", z=Z.astype(np.float64))
-    points = read_points(tmp_path / "z.npz", 3)
-    assert points.z.dtype == np.float32
-    assert (points.names, points.qpm, points.model) == ([], [120, 120], "")
-
-
-def npz(**members: NDArray[Any]) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **members)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (b"", "no .npz file"),
-        (b"text", "no .npz file"),
-        (npz(z=Z)[:100], "no .npz file"),
-        (npz(z=np.array([{}])), "no .npz file"),
-        (npz(points=Z), "no array `z`"),
-        (npz(z=Z[0]), r"z is float32 \(3,\); finite numbers \(N, 3\)"),
-        (npz(z=Z[:, :2]), r"float32 \(2, 2\)"),
-        (npz(z=Z[:0]), r"float32 \(0, 3\)"),
-        (npz(z=Z * np.nan), "finite numbers"),
-        (npz(z=np.array([["a", "b", "c"]])), "finite numbers"),
-    ],
-)
-def test_what_holds_no_points_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
-    (tmp_path / "z.npz").write_bytes(content)
-    with pytest.raises(PointsError, match=f"z.npz.*{problem}"):
-        read_points(tmp_path / "z.npz", 3)
-
-
-def test_single_array_file_is_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "z.npy", Z)
-    with pytest.raises(PointsError, match=r"no \.npz file"):
-        read_points(tmp_path / "z.npy", 3)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the top; a room may import those on floors below, and on its own floor those listed after it
     ["cli", "data_prep"],
     ["pretrained", "trained_model", "training", "magenta"],
-    ["checkpoint", "presets", "latent"],
+    ["checkpoint", "presets", "latent", "points"],
     ["models", "config", "music"],
     ["files"],
 ]
@@ -31,7 +31,8 @@ THIRD_PARTY = {  # room, or module where it differs -> what it may import beside
     "files": set(),
     "presets": set(),
     "checkpoint": {"torch", "safetensors", "huggingface_hub"},
-    "latent": {"torch", "numpy"},
+    "latent": {"torch"},
+    "points": {"numpy"},
     "training": {"torch", "numpy"},
     "trained_model": {"torch", "numpy"},
     "pretrained": {"torch"},

@@ -42,7 +42,7 @@ def encode(
 
     The .npz file holds the posterior means z (N, Z) float32, the tunes' names and qpm, and the model's name.
     """
-    from musevae.latent import Points, write_points  # torch
+    from musevae.points import Points, write_points  # numpy
 
     check_free([output], force=force)
     loaded = load(model, device)
@@ -66,7 +66,7 @@ def decode(points: Path, job: Job) -> None:
 
     POINTS is a .npz file with an array z (N, Z), as `musevae encode` or numpy.savez(file, z=z) writes it.
     """
-    from musevae.latent import read_points  # torch
+    from musevae.points import read_points  # numpy
 
     model = job.load()
     held = read_points(points, model.vae.z_size)

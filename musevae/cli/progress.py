@@ -23,11 +23,12 @@ def counting(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def training(steps: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """A bar as a function of the figures that the trainer logs."""
-    with tqdm(total=steps, unit="step", leave=False, disable=None) as bar:
+def training() -> Iterator[Callable[[Mapping[str, float], int], None]]:
+    """A bar as a function of the figures that the trainer logs and the steps that there will be."""
+    with tqdm(unit="step", leave=False, disable=None) as bar:
 
-        def advance(figures: Mapping[str, float]) -> None:
+        def advance(figures: Mapping[str, float], steps: int) -> None:
+            bar.total = steps
             bar.set_postfix({name: f"{figures[key]:.4g}" for key, name in TRAINING_FIGURES.items()}, refresh=False)
             bar.update(int(figures["step"]) - bar.n)
 

@@ -25,7 +25,9 @@ RESUMED = {"steps": "--steps", "device": "--device", "threads": "--threads"}  # 
 @click.argument("preset")
 @DATA
 @click.option("--run", type=options.OutputFolder(), required=True, help="Folder for the model, checkpoints and log.")
-@click.option("--steps", type=click.IntRange(1), help="Training steps.  [default: the preset's]")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Stop at this step of the schedule.  [default: its end, train.steps]"
+)
 @options.settings
 @options.seed
 @options.auto_device
@@ -49,25 +51,24 @@ def train(
     """Train a preset on a dataset.
 
     `musevae models` lists the presets. RUN becomes a model folder: the best so far by validation. Ctrl-C and SIGTERM
-    write a checkpoint first; --resume goes on from there.
+    write a checkpoint first; --resume goes on from there, with the settings of the run.
     """
-    from musevae import presets, pretrained  # torch
+    from musevae import pretrained  # torch
     from musevae.cli import progress
     from musevae.training import trainer
 
     use_threads(threads)
-    config = presets.preset(preset, settings)
     source = pretrained.locate(init_from) if init_from else None
-    start = partial(trainer.train, config, data, run, resume=resume, init_from=source)
-    with training_errors(), progress.training(steps or config.train.steps) as advance:
-        result = start(steps=steps, seed=seed, device=device, progress=advance)
+    start = partial(trainer.train, preset, data, run, resume=resume, init_from=source)
+    with training_errors(), progress.training() as advance:
+        result = start(steps=steps, settings=settings, seed=seed, device=device, progress=advance)
     if not result.finished:
         again = shlex.join(resume_command(click.get_current_context().params))
         raise failure(f"interrupted at step {result.step}, with a checkpoint; to go on: {again}", Interrupted)
     loss = result.validation_loss
     if as_json:
         figures = {"steps": result.step, "seed": result.seed, "validation_loss_nats": loss}
-        click.echo(json.dumps({"command": "train", "preset": config.preset, "run": str(run), **figures}, indent=2))
+        click.echo(json.dumps({"command": "train", "preset": preset, "run": str(run), **figures}, indent=2))
         return
     held_out = "no windows to validate on" if loss is None else f"validation loss {loss:.3f} nats"
     click.echo(f"{click.format_filename(run)}: {result.step} steps, {held_out}, seed {result.seed}")
@@ -123,8 +124,6 @@ def resume_command(given: dict[str, Any]) -> list[str]:
     for name, flag in RESUMED.items():
         if given[name] not in (None, "auto"):
             command += [flag, str(given[name])]
-    for setting in given["settings"]:
-        command += ["--set", setting]
     return [*command, "--resume"]
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from musevae.models.recurrence import Recurrence, sigmoids_first
+from musevae.models.recurrence import recur, sigmoids_first
 
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
 
@@ -83,20 +83,20 @@ def run_layer(
 ) -> Tensor:
     """Outputs (B, T, H) or, of a bidirectional layer, (B, T, 2H), from state (h, c), (B, H) each, or zeros.
 
-    x is float (B, T, D), or events (B, T) int64 that stand for one-hot vectors, the class after the last for zeros; to these
-    the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a GPU this is cuDNN's layer;
-    elsewhere a one-hot vector's product is a row of a table, and a constant's is taken once.
+    x is float (B, T, D), or events (B, T) int64 that stand for one-hot vectors, the class after the last for zeros; to
+    these the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a GPU this is cuDNN's
+    layer; elsewhere a one-hot vector's product is a row of a table, and a constant's is taken once.
     """
     if x.is_cuda or dropout:
         x = F.dropout(dense(x, extra, layer.input_size), dropout)
-        outputs: Tensor = layer(x, None if state is None else tuple(part.contiguous().unsqueeze(0) for part in state))[0]
+        outputs: Tensor = layer(x, state and tuple(part.contiguous().unsqueeze(0) for part in state))[0]
         return outputs
     directions = []
     for k, weights in enumerate(layer.all_weights):
         w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, weights)
         inputs = input_product(x, extra, w_ih) + (b_ih + b_hh)  # (T, B, 4H)
-        h, c = (inputs.new_zeros(2, len(x), layer.hidden_size)) if state is None else state
-        hidden = Recurrence.apply(inputs.flip(0) if k else inputs, w_hh, h, c)
+        h, c = state or inputs.new_zeros(2, len(x), layer.hidden_size)
+        hidden = recur(inputs.flip(0) if k else inputs, w_hh, h, c)
         directions.append(hidden.flip(0) if k else hidden)
     return torch.cat(directions, dim=-1).transpose(0, 1)
 

@@ -126,7 +126,7 @@ class MusicVAE(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def _start_informative(self) -> None:
-        """Glorot maps to mu and to initial states, and a small sigma: training skips the plateau at which z is ignored."""
+        """Glorot maps to mu and to initial states, a small sigma: training skips the plateau where z is ignored."""
         stacks = [module for module in self.modules() if isinstance(module, LstmStack)]
         for linear in (self.head.mu, *(stack.initial_state for stack in stacks)):
             nn.init.xavier_uniform_(linear.weight)

@@ -20,11 +20,7 @@ def sigmoids_first(weight: Tensor) -> Tensor:
 
 
 class Recurrence(torch.autograd.Function):
-    """h_1 ... h_T (T, B, H) of an LSTM layer.
-
-    `inputs` (T, B, 4H) is what input and biases add to the gates, in the order i f o g, as the rows of `weight` (4H, H) are;
-    h and c (B, H) are the initial state.
-    """
+    """`recur`, forward and backward."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, h: Tensor, c: Tensor) -> Tensor:  # noqa: ANN401
@@ -68,3 +64,13 @@ class Recurrence(torch.autograd.Function):
             dc.mul_(f)
             torch.mm(d_gates[t], weight, out=dh)
         return d_gates, d_gates.flatten(0, 1).T @ hs[:-1].flatten(0, 1), dh, dc
+
+
+def recur(inputs: Tensor, weight: Tensor, h: Tensor, c: Tensor) -> Tensor:
+    """Hidden states h_1 ... h_T (T, B, H) of an LSTM layer that starts from h and c, (B, H) each.
+
+    `inputs` (T, B, 4H) is what input and biases add to the gates, in the order i f o g, as are the rows of `weight`
+    (4H, H).
+    """
+    hidden: Tensor = Recurrence.apply(inputs, weight, h, c)  # type: ignore[no-untyped-call]
+    return hidden

@@ -248,7 +248,7 @@ class MelodyRepresentation:
         return max(0, int(line.start[0])) // self.steps_per_bar, -(-int(line.end.max()) // self.steps_per_bar)
 
     def _windows(self, line: Line, region: grid.Region, first: int, last: int, skipped: Counter[str]) -> Windows:
-        """Windows of bars `first` to `last`, counted from the region's start; hop one bar, those without notes dropped."""
+        """Windows of bars `first` to `last`, counted from the region's start; hop one bar, none without a note."""
         if last - first < self.bars:
             return self._join([])
         events = self._tokens(line, last * self.steps_per_bar)

@@ -1,7 +1,7 @@
-"""The dataset on disk: `manifest.json` and `train-*.npy`, `validation-*.npy`, `test-*.npy`; writer and reader side by side.
+"""The dataset on disk: `manifest.json` and `train-*.npy`, `validation-*.npy`, `test-*.npy`; writer beside reader.
 
-Each shard is a C-order array with one window a row. The manifest holds no date and no path outside the sources' own names,
-so the same inputs give the same bytes.
+Each shard is a C-order array with one window a row. The manifest holds no date and no path outside the sources' own
+names, so the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_split(folder: Path, split: str) -> NDArray[Any]:
-    """All windows of a split (N, ...), memory-mapped where it is a single shard; DatasetError when it cannot be read."""
+    """All windows of a split (N, ...), memory-mapped where it is one shard; DatasetError when it cannot be read."""
     manifest = read_manifest(folder)
     if split not in manifest["windows"]:
         raise DatasetError(f"{folder} has no split {split!r}; its splits are {', '.join(manifest['windows'])}")

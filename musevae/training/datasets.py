@@ -69,7 +69,7 @@ class Batches:
 
 
 def transpose(events: Tensor, semitones: int, classes: int, generator: Generator) -> Tensor:
-    """Each window (B, T) moved by its own uniform draw from -semitones..semitones, less where notes would leave the range."""
+    """Each window (B, T) moved by its own draw from -semitones..semitones, less where notes would leave the range."""
     struck = events >= FIRST_NOTE
     lowest = torch.where(struck, events, classes).amin(dim=1)
     highest = torch.where(struck, events, 0).amax(dim=1)

@@ -52,7 +52,7 @@ def evaluate_split(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """`evaluate` on a split of a dataset folder; DatasetError, naming it, where it is of another representation or empty."""
+    """`evaluate` on a split of a dataset folder; DatasetError where it is empty or of another representation."""
     check_representation(vae.config, Path(data))
     events = read_split(Path(data), split)
     if not len(events):

@@ -8,7 +8,7 @@ from musevae.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """min + (max - min) * decay, the decay exponential (Magenta) or a half cosine over the run; linear warm-up."""
+    """Learning rate: min + (max - min) * decay, exponential (Magenta) or a half cosine over the run; warm-up."""
     if config.learning_rate_schedule == "exponential":
         decay = config.learning_rate_decay**step
     else:
@@ -18,7 +18,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def beta(config: TrainConfig, step: int) -> float:
-    """beta * (1 - rate ** step), with 0 ** 0 = 1 (Magenta), times a linear warm-up."""
+    """KL weight: beta * (1 - rate ** step), with 0 ** 0 = 1 (Magenta), times a linear warm-up."""
     return config.beta * (1 - config.beta_rate**step) * warmup(step, config.beta_warmup_steps)
 
 

@@ -31,7 +31,7 @@ VALIDATION_SEED = 1
 VALIDATION_BATCH = 512
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[Mapping[str, float]], None]
+Progress = Callable[[Mapping[str, float], int], None]  # the figures of a log line, the steps that there will be
 
 
 class DivergedError(RuntimeError):
@@ -67,24 +67,35 @@ def train(
 ) -> TrainResult:
     """Train a preset (or a Config) on a dataset folder; the run folder is a model folder, best by validation so far.
 
-    `settings` change the preset ("train.beta=0.1"); `init_from` is a model folder to start from (fine-tuning); `resume`
-    continues the run from its last checkpoint, exactly as it would have gone on. Raises ConfigError, DatasetError,
-    CheckpointError or ValueError for what cannot be trained, DivergedError when the loss is not finite.
+    `settings` change the preset ("train.beta=0.1"). The schedules are laid out over `train.steps`; `steps` stops
+    sooner, or lays them out longer. `init_from` is a model folder to start from (fine-tuning); `resume` continues the
+    run, with its own settings and seed, exactly as it would have gone on, but for `settings` given anew. Raises
+    ConfigError, DatasetError, CheckpointError or ValueError for what cannot be trained, DivergedError when the gradient
+    is not finite.
     """
     run, chosen = Path(run), torch_device(device)
-    config = override(presets.preset(preset) if isinstance(preset, str) else preset, settings)
-    if steps is not None:
-        config = replace(config, train=replace(config.train, steps=steps))
     if (run / LAST).exists() and not resume:
         raise CheckpointError(f"{run} already holds a run: --resume continues it, or choose another folder")
-    if resume and not (run / LAST).exists():
-        raise CheckpointError(f"{run} holds no run to resume: it has no {LAST}")
+    config = presets.preset(preset) if isinstance(preset, str) else preset
+    config = override(resumed(run, config.preset) if resume else config, settings)
+    if steps is not None and steps > config.train.steps:
+        config = replace(config, train=replace(config.train, steps=steps))
     trainer = Trainer(config, Path(data), run, seed, chosen, provenance or {})
     if resume:
         trainer.restore()
     elif init_from is not None:
         trainer.initialise(Path(init_from))
-    return trainer.fit(progress)
+    return trainer.fit(config.train.steps if steps is None else steps, progress)
+
+
+def resumed(run: Path, preset: str) -> Config:
+    """The config with which a run of that preset was going on; CheckpointError where there is none."""
+    if not (run / LAST).exists():
+        raise CheckpointError(f"{run} holds no run to resume: it has no {LAST}")
+    config = checkpoint.load_config((run / LAST).parent)
+    if config.preset != preset:
+        raise CheckpointError(f"{run} is a run of {config.preset}, not of {preset}: name that preset to resume it")
+    return config
 
 
 def torch_device(name: str) -> torch.device:
@@ -116,24 +127,28 @@ class Trainer:
         self.parameters = {name: p for name, p in self.vae.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.Adam(self.parameters.values(), lr=config.train.learning_rate)
         self.batches = Batches(splits["train"].events.to(device), config.train.batch_size, seed)
-        self.validation = splits["validation"].events[: config.train.validation_examples].to(device)
+        self.validation = spread(splits["validation"].events, config.train.validation_examples).to(device)
         self.step, self.best, self.skipped = 0, math.inf, 0
 
-    def fit(self, progress: Progress | None = None) -> TrainResult:
-        """Train until `steps`, or until asked to stop; the state at the end is on disk."""
+    def fit(self, steps: int, progress: Progress | None = None) -> TrainResult:
+        """Train up to step `steps`, or until asked to stop; the state at the end is on disk."""
         self.run.mkdir(parents=True, exist_ok=True)
-        total, sums, since = self.config.train.steps, Averages(), time.perf_counter()
+        sums, since = Averages(), time.perf_counter()
         with stop_requested() as stop:
-            while self.step < total and not stop.is_set():
+            while self.step < steps and not stop.is_set():
                 sums.add(self._update(self.batches[self.step]))
                 self.step += 1
-                if self.step % self.config.train.log_every == 0 or self.step == total:
-                    self._log(sums, time.perf_counter() - since, progress)
+                if self.step % self.config.train.log_every == 0 or self.step == steps:
+                    figures = self._log(sums, time.perf_counter() - since)
+                    if progress:
+                        progress(figures, steps)
                     sums, since = Averages(), time.perf_counter()
-                if self.step % self.config.train.validate_every == 0 and self.step < total:
+                if self.step % self.config.train.validate_every == 0 and self.step < steps:
                     self._checkpoint()
             self._checkpoint()
-        return TrainResult(self.run, self.step, self.seed, self.best if len(self.validation) else None, self.step >= total)
+        return TrainResult(
+            self.run, self.step, self.seed, self.best if len(self.validation) else None, self.step >= steps
+        )
 
     def initialise(self, folder: Path) -> None:
         """Start from the weights of another model of the same architecture."""
@@ -157,8 +172,7 @@ class Trainer:
         except KeyError as error:
             raise CheckpointError(f"{self.run / LAST} is damaged: it has no {error}") from None
         self.batches.seed = self.seed
-        begun = checkpoint.load_config(self.run).provenance  # what was true at the start still is, whatever was passed now
-        self.config = replace(self.config, provenance={**begun, **self.config.provenance, "seed": self.seed})
+        self.config = replace(self.config, provenance={**self.config.provenance, "seed": self.seed})
 
     def _update(self, events: Tensor) -> dict[str, Tensor]:
         """One step of Adam on events (B, T); the figures stay on the device."""
@@ -185,9 +199,10 @@ class Trainer:
     def _apply(self, norm: Tensor, loss: Tensor) -> None:
         """Step the optimiser, unless the gradient is too large to be trusted."""
         if not bool(torch.isfinite(norm)):
+            saved = f"resume {self.run} from its last checkpoint" if (self.run / LAST).exists() else "start again"
             raise DivergedError(
-                f"the gradient is not finite at step {self.step} (loss {float(loss.detach()):.4g}); the last good checkpoint is "
-                f"{self.run / LAST}: resume it with a lower --set train.learning_rate"
+                f"the gradient is not finite at step {self.step} (loss {float(loss.detach()):.4g}): {saved} with a "
+                "lower --set train.learning_rate"
             )
         if float(norm) >= self.config.train.skip_norm:
             self.skipped += 1
@@ -196,7 +211,8 @@ class Trainer:
             group["lr"] = schedules.learning_rate(self.config.train, self.step)
         self.optimizer.step()
 
-    def _log(self, sums: Averages, seconds: float, progress: Progress | None) -> None:
+    def _log(self, sums: Averages, seconds: float) -> dict[str, float]:
+        """Write a line of the log; returns its figures."""
         config = self.config.train
         figures = {
             "step": self.step,
@@ -207,8 +223,7 @@ class Trainer:
             "skipped": self.skipped,
         }
         self._write_log({"kind": "train", **figures})
-        if progress:
-            progress(figures)
+        return figures
 
     def _write_log(self, figures: Mapping[str, Any]) -> None:
         with (self.run / LOG).open("a", encoding="utf-8") as file:
@@ -223,6 +238,7 @@ class Trainer:
             self.vae.config = replace(self.config, provenance={**self.config.provenance, **trained})
             checkpoint.save_model(self.run, self.vae)
         (self.run / LAST).parent.mkdir(exist_ok=True)
+        checkpoint.write_json((self.run / LAST).parent / checkpoint.CONFIG, self.config.to_dict())
         tensors = {f"model.{name}": tensor.detach().contiguous() for name, tensor in self.vae.state_dict().items()}
         for name, parameter in self.parameters.items():
             state = self.optimizer.state.get(parameter, {})
@@ -253,6 +269,11 @@ class Trainer:
         return float(losses.mean())
 
 
+def spread(events: Tensor, n: int) -> Tensor:
+    """At most `n` of the windows, evenly spread over them all."""
+    return events[torch.linspace(0, len(events) - 1, min(n, len(events))).round().long()]
+
+
 class Averages:
     """Running sums of figures that stay on the device until they are asked for."""
 
@@ -272,7 +293,7 @@ class Averages:
 
 @contextmanager
 def stop_requested() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that a step is finished and a checkpoint written; the second one kills."""
+    """An event that Ctrl-C and SIGTERM set, so that a checkpoint can be written first; the second one kills."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

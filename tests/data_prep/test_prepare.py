@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -235,8 +236,6 @@ def test_unknown_way_of_deduplication_is_refused(corpus: Path, out: Path) -> Non
 
 
 def test_tracks_are_chosen_by_name(tmp_path: Path, out: Path) -> None:
-    from dataclasses import replace
-
     both = NoteSequence.from_notes([*tune(60).notes, *tune(72, track=1).notes])
     source = write_tunes(tmp_path / "train", {"a.mid": replace(both, track_names=("lead", "flute"))})
     report = prepare([source], out, ONE_BAR, tracks=["flute"])

@@ -243,6 +243,16 @@ def test_tune_of_any_length_gives_a_window_at_each_bar(bars: list[list[int]]) ->
     assert dict(zip(ours.bars.tolist(), ours.events.tolist(), strict=True)) == expected
 
 
+def test_windows_of_our_sample_tunes_are_read_back(repository: Path) -> None:
+    for path in sorted((repository / "samples" / "inputs").glob("*.mid")):
+        sequence = read_midi(path)
+        _, numerator, denominator = sequence.time_signatures[0]
+        representation = replace(TWO_BARS, time_signature=(numerator, denominator))
+        for window in representation.to_events(sequence):
+            (again,) = representation.to_events(representation.from_events(window))
+            assert again.tolist() == window.tolist()
+
+
 @pytest.mark.parametrize(
     ("tokens", "notes"),
     [

@@ -19,10 +19,11 @@ from musevae.config import Config, ConfigError
 from musevae.music.shards import DatasetError
 from musevae.training.datasets import open_dataset
 from musevae.training.evaluate import evaluate
-from musevae.training.trainer import DivergedError, TrainResult, train
+from musevae.training.trainer import DivergedError, Progress, TrainResult, spread, train
 
 LAST = Path("last", "state.safetensors")
 HIERARCHICAL = ("model.encoder=hierarchical", "model.decoder=hierarchical", "model.segments=4")
+COSINE = ("train.learning_rate_schedule=cosine", "train.warmup_steps=3", "train.beta_warmup_steps=6")
 SCHEDULED = ("train.sampling=inverse_sigmoid", "train.sampling_rate=2", "train.free_bits=1")
 MakeDataset = Callable[..., Path]
 
@@ -55,16 +56,16 @@ def same_runs(one: Path, other: Path) -> bool:
     return counters and same(state(one), state(other)) and losses(one) == losses(other)
 
 
-def kill_at(step: int) -> Callable[[Mapping[str, float]], None]:
-    def progress(figures: Mapping[str, float]) -> None:
+def kill_at(step: int) -> Progress:
+    def progress(figures: Mapping[str, float], steps: int) -> None:
         if figures["step"] == step:
             raise Killed
 
     return progress
 
 
-def signal_at(step: int, number: signal.Signals) -> Callable[[Mapping[str, float]], None]:
-    def progress(figures: Mapping[str, float]) -> None:
+def signal_at(step: int, number: signal.Signals) -> Progress:
+    def progress(figures: Mapping[str, float], steps: int) -> None:
         if figures["step"] == step:
             os.kill(os.getpid(), number)
 
@@ -80,13 +81,13 @@ def whole(tiny: Config, dataset: Path, tmp_path_factory: pytest.TempPathFactory)
 # Resuming
 
 
-@pytest.mark.parametrize("settings", [(), HIERARCHICAL, SCHEDULED, ("train.skip_norm=1.5",)])
+@pytest.mark.parametrize("settings", [HIERARCHICAL, SCHEDULED, COSINE, ("train.skip_norm=1.5",)])
 def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     tiny: Config, dataset: Path, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
     train(tiny, dataset, tmp_path / "whole", settings=settings)
     train(tiny, dataset, tmp_path / "halves", settings=settings, steps=4)
-    result = train(tiny, dataset, tmp_path / "halves", settings=settings, resume=True)
+    result = train(tiny, dataset, tmp_path / "halves", resume=True)
     assert result.finished
     assert result.step == 8
     assert same_runs(tmp_path / "whole", tmp_path / "halves")
@@ -107,7 +108,7 @@ def test_signal_stops_after_the_step_with_a_checkpoint(
 
 
 def test_second_signal_kills_at_once(tiny: Config, dataset: Path, tmp_path: Path) -> None:
-    def twice(figures: Mapping[str, float]) -> None:
+    def twice(figures: Mapping[str, float], steps: int) -> None:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -126,11 +127,11 @@ def test_run_killed_between_checkpoints_goes_on_from_the_last(
     assert same(state(tmp_path / "run"), state(whole))
 
 
-@pytest.mark.parametrize("write", range(6))
+@pytest.mark.parametrize("write", range(8))
 def test_run_killed_while_a_file_is_written_is_whole_or_absent(
     tiny: Config, make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
-    """Without validation each checkpoint writes three files: weights, config, and at last the state."""
+    """Without validation each checkpoint writes four files: a model folder, then what resuming needs."""
     data, run, written, replace_file = make_dataset(12, 0), tmp_path / "run", iter(range(100)), os.replace
 
     def replace_or_die(temporary: str, path: Path) -> None:
@@ -142,7 +143,7 @@ def test_run_killed_while_a_file_is_written_is_whole_or_absent(
     with pytest.raises(Killed):
         train(tiny, data, run, steps=4)
     assert not list(run.rglob("*.part"))
-    train(tiny, data, run, steps=4, resume=write >= 3)
+    train(tiny, data, run, steps=4, resume=write >= 4)
     train(tiny, data, tmp_path / "whole", steps=4)
     assert same(state(run), state(tmp_path / "whole"))
     assert load_model(run).config == load_model(tmp_path / "whole").config
@@ -151,7 +152,7 @@ def test_run_killed_while_a_file_is_written_is_whole_or_absent(
 def test_resumed_run_that_skipped_every_step_so_far_goes_on(tiny: Config, dataset: Path, tmp_path: Path) -> None:
     """The optimiser has no moments before its first step; their absence was once taken for damage."""
     train(tiny, dataset, tmp_path / "run", steps=2, settings=["train.skip_norm=0"])
-    assert train(tiny, dataset, tmp_path / "run", resume=True).step == 8
+    assert train(tiny, dataset, tmp_path / "run", resume=True, settings=["train.skip_norm=1e4"]).step == 8
     assert log(tmp_path / "run")[-1]["skipped"] == 2
 
 
@@ -172,6 +173,26 @@ def test_resumed_run_keeps_its_seed_and_its_provenance(tiny: Config, dataset: Pa
     assert result.seed == 5
     assert load_config(tmp_path / "run").provenance == load_config(tmp_path / "whole").provenance
     assert same_runs(tmp_path / "run", tmp_path / "whole")
+
+
+def test_resumed_run_keeps_its_settings_but_for_those_given_anew(tiny: Config, dataset: Path, tmp_path: Path) -> None:
+    train(tiny, dataset, tmp_path / "run", steps=2, settings=["train.beta=0.5", "train.free_bits=3"])
+    train(tiny, dataset, tmp_path / "run", resume=True, settings=["train.free_bits=4"])
+    kept = load_config(tmp_path / "run" / "last").train
+    assert (kept.beta, kept.free_bits) == (0.5, 4)
+    assert log(tmp_path / "run")[-1]["beta"] == 0.5
+
+
+def test_run_of_another_preset_is_not_resumed(tiny: Config, dataset: Path, whole: Path) -> None:
+    with pytest.raises(CheckpointError, match="is a run of tiny, not of other: name that preset to resume it"):
+        train(replace(tiny, preset="other"), dataset, whole, resume=True)
+
+
+def test_more_steps_than_the_presets_lay_its_schedules_out_longer(tiny: Config, dataset: Path, tmp_path: Path) -> None:
+    train(tiny, dataset, tmp_path / "more", settings=COSINE, steps=12)
+    train(tiny, dataset, tmp_path / "set", settings=[*COSINE, "train.steps=12"])
+    assert same_runs(tmp_path / "more", tmp_path / "set")
+    assert len(losses(tmp_path / "more")) == 12
 
 
 # Seeds and starting points
@@ -240,13 +261,17 @@ def test_validation_loss_is_the_training_loss_at_its_final_beta(result: TrainRes
 
 
 def test_log_has_a_line_for_each_log_step(tiny: Config, dataset: Path, tmp_path: Path) -> None:
-    reported: list[dict[str, float]] = []
+    reported: list[dict[str, Any]] = []
+
+    def report(figures: Mapping[str, float], steps: int) -> None:
+        reported.append({"kind": "train", **figures} if steps == 8 else {})
+
     settings = ["train.log_every=3", "train.beta=0.5", "train.beta_warmup_steps=16", "train.learning_rate=0.01"]
-    train(tiny, dataset, tmp_path / "run", settings=settings, progress=lambda figures: reported.append(dict(figures)))
+    train(tiny, dataset, tmp_path / "run", settings=settings, progress=report)
     entries = log(tmp_path / "run")
     assert [entry["step"] for entry in entries] == [3, 6, 8]
     assert [entry["beta"] for entry in entries] == pytest.approx([0.5 * 3 / 16, 0.5 * 6 / 16, 0.5 * 8 / 16])
-    assert [{"kind": "train", **figures} for figures in reported] == entries
+    assert reported == entries
 
 
 def test_logged_loss_is_the_mean_of_the_steps_since_the_last(tiny: Config, dataset: Path, tmp_path: Path) -> None:
@@ -310,8 +335,9 @@ def test_model_learns_a_few_windows_by_heart(tiny: Config, make_dataset: MakeDat
 def test_what_cannot_be_trained_is_refused(
     tiny: Config, dataset: Path, tmp_path: Path, arguments: dict[str, Any], error: type[Exception], problem: str
 ) -> None:
+    defaults: dict[str, Any] = {"preset": tiny, "data": dataset, "run": tmp_path / "run"}
     with pytest.raises(error, match=problem):
-        train(**{"preset": tiny, "data": dataset, "run": tmp_path / "run"} | arguments)
+        train(**defaults | arguments)
 
 
 def test_folder_of_a_run_is_not_used_for_another(tiny: Config, dataset: Path, result: TrainResult) -> None:
@@ -344,9 +370,25 @@ def test_loss_that_is_no_number_stops_the_run_and_the_last_good_checkpoint_stays
 ) -> None:
     before = state(result.run)
     monkeypatch.setattr("musevae.training.schedules.beta", lambda *_: float("nan"))
-    with pytest.raises(DivergedError, match=r"not finite at step 8 .*state\.safetensors: resume it with a lower"):
+    with pytest.raises(
+        DivergedError, match=r"not finite at step 8 .*: resume .*/run from its last checkpoint with a lower"
+    ):
         train(tiny, dataset, result.run, steps=20, resume=True)
     assert same(state(result.run), before)
+
+
+def test_run_that_diverges_before_its_first_checkpoint_is_started_again(
+    tiny: Config, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musevae.training.schedules.beta", lambda *_: float("nan"))
+    with pytest.raises(DivergedError, match=r"at step 0 .*: start again with a lower"):
+        train(tiny, dataset, tmp_path / "run")
+
+
+def test_validation_windows_are_spread_over_the_split() -> None:
+    events = torch.arange(10)
+    assert [spread(events, n).tolist() for n in (1, 2, 4, 99)] == [[0], [0, 9], [0, 3, 6, 9], list(range(10))]
+    assert len(spread(events, 0)) == len(spread(events[:0], 5)) == 0
 
 
 def test_training_in_a_thread_leaves_the_signals_alone(tiny: Config, dataset: Path, tmp_path: Path) -> None:
