@@ -33,7 +33,7 @@ def _temporary(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        os.replace(temporary, path)  # noqa: PTH105 - on Python 3.10, Path.replace cannot be made to fail in a test
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -216,6 +216,12 @@ def test_interpolation_goes_along_the_great_circle_between_both_means(
     assert [made[0], made[-1]] == model.reconstruct([tune, other_tune], temperature=0, qpm=90)
 
 
+def test_path_has_its_points_at_equal_shares(model: TrainedModel) -> None:
+    a, b = torch.tensor([1.0, 0, 0, 0]), torch.tensor([0, 2.0, 0, 0])
+    expected = torch.stack([slerp(a, b, share) for share in (0, 0.25, 0.5, 0.75, 1)])
+    torch.testing.assert_close(model.path(a, b, 5), expected)
+
+
 @pytest.mark.parametrize("n", [1, 0, -3])
 def test_interpolation_has_at_least_its_two_ends(model: TrainedModel, tune: NoteSequence, n: int) -> None:
     with pytest.raises(ValueError, match=f"n is {n}"):

@@ -148,12 +148,23 @@ def test_what_is_in_two_splits_stays_in_both(tmp_path: Path, out: Path) -> None:
     assert pitches(out, "train") == pitches(out, "test") == [60]
 
 
-def test_transposition_counts_windows_of_equal_intervals_and_rhythm_only(tmp_path: Path, out: Path) -> None:
-    notes = [Note(60, 0, 1), Note(64, 1, 2), Note(61, 4, 5), Note(65, 5, 6), Note(60, 8, 9), Note(65, 9, 10)]
-    slower = [Note(60, 12, 13), Note(64, 14, 15)]
-    source = write_tunes(tmp_path / "train", {"a.mid": NoteSequence.from_notes(notes + slower)})
-    prepare([source], out, ONE_BAR, dedupe="transposition")
-    assert len(read_split(out, "train")) == 3
+PATTERNS = [  # bars of (pitch, beat, beat); the second is the first transposed
+    [(60, 0, 1), (64, 1, 4)],
+    [(61, 0, 1), (65, 1, 4)],
+    [(60, 0, 1), (65, 1, 4)],
+    [(60, 0, 2), (64, 2, 4)],
+    [(60, 0, 1), (64, 1, 3)],
+    [(60, 0, 1), (64, 1, 2), (60, 2, 4)],
+]
+
+
+def test_transposition_makes_windows_of_equal_intervals_and_rhythm_alike(tmp_path: Path, out: Path) -> None:
+    notes = [Note(p, 4 * bar + a, 4 * bar + b) for bar, pattern in enumerate(PATTERNS) for p, a, b in pattern]
+    source = write_tunes(tmp_path / "train", {"a.mid": NoteSequence.from_notes(notes)})
+    prepare([source], out, ONE_BAR, dedupe="exact")
+    exact = read_split(out, "train").copy()
+    prepare([source], out, ONE_BAR, dedupe="transposition", force=True)
+    assert read_split(out, "train").tolist() == exact[[0, 2, 3, 4, 5]].tolist()
 
 
 @pytest.mark.parametrize("rows", [[[1, 2], [3, 4], [1, 2]], [[0, 0]], [[2, 1], [1, 2], [2, 1], [1, 2], [0, 1]]])

@@ -455,6 +455,13 @@ def test_only_the_stretches_whose_metre_fits_give_windows() -> None:
     assert (windows.events == [on(60), 0, 0, 0] * 8).all()
 
 
+def test_note_across_a_change_of_metre_is_cut_before_and_struck_again_after() -> None:
+    signatures = (TimeSignature(0, 4, 4), TimeSignature(4, 3, 4), TimeSignature(7, 4, 4))
+    windows = ONE_BAR.windows(replace(tune((60, 2, 9)), time_signatures=signatures))
+    assert windows.events.tolist() == [[*rest(8), on(60), *rest(7)], [on(60), *rest(7), NOTE_OFF, *rest(7)]]
+    assert windows.bars.tolist() == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [

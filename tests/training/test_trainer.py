@@ -292,7 +292,19 @@ def test_run_without_validation_windows_keeps_its_last_weights(
     assert result.validation_loss is None
 
 
-def test_gradient_is_clipped_and_an_absurd_one_skipped(tiny: Config, dataset: Path, tmp_path: Path) -> None:
+def test_first_step_is_adams_with_a_clipped_gradient(tiny: Config, dataset: Path, tmp_path: Path) -> None:
+    train(tiny, dataset, tmp_path / "start", steps=0)
+    train(tiny, dataset, tmp_path / "step", steps=1, settings=["train.clip_norm=0.5"])
+    before, after = state(tmp_path / "start"), state(tmp_path / "step")
+    gradients = {name[8:]: moment / 0.1 for name, moment in after.items() if name.startswith("exp_avg.")}
+    for name, gradient in gradients.items():
+        moved = after[f"model.{name}"] - before[f"model.{name}"]
+        torch.testing.assert_close(moved, -1e-3 * gradient / (gradient.abs() + 1e-8), rtol=1e-3, atol=1e-6)
+    assert sum(float(gradient.square().sum()) for gradient in gradients.values()) == pytest.approx(0.25, rel=1e-4)
+    assert log(tmp_path / "step")[0]["gradient_norm"] > 0.5
+
+
+def test_absurd_gradient_is_skipped(tiny: Config, dataset: Path, tmp_path: Path) -> None:
     train(tiny, dataset, tmp_path / "run", settings=["train.skip_norm=0"], steps=0)
     before = state(tmp_path / "run")
     train(tiny, dataset, tmp_path / "run", settings=["train.skip_norm=0"], resume=True)
