@@ -31,8 +31,8 @@ class Source:
 
     @property
     def split(self) -> str | None:
-        """The split that a folder of its path is named after, the innermost counting; None where there is none."""
-        folders = PurePath(self.member).parts[:-1] if self.member else self.path.parts[:-1]
+        """The split that a folder of its name is named after, the innermost counting; None where there is none."""
+        folders = self.name.replace(":", "/").split("/")[:-1]
         return next((SPLIT_FOLDERS[part.lower()] for part in reversed(folders) if part.lower() in SPLIT_FOLDERS), None)
 
     def read(self) -> bytes:

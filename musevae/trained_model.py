@@ -112,7 +112,7 @@ class TrainedModel:
         qpm: float | Sequence[float] = DEFAULT_QPM,
     ) -> list[NoteSequence]:
         """A tune for each z (N, Z); `qpm` is one tempo for all or one for each."""
-        points = torch.as_tensor(np.asarray(z), dtype=torch.float32)
+        points = (z.detach() if isinstance(z, Tensor) else torch.as_tensor(np.asarray(z))).float()
         if points.dim() != 2 or points.shape[1] != self.vae.z_size or not points.isfinite().all():
             raise ValueError(f"z must be finite and of shape (N, {self.vae.z_size}); this is {tuple(points.shape)}")
         events = self._decode(points.to(self._device), temperature, self._generator(seed))

@@ -60,10 +60,10 @@ class MelodyRepresentation:
             raise ValueError(f"bars is {self.bars}; a window has at least 1")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise ValueError(f"pitches {self.min_pitch}..{self.max_pitch} are not a range within 0..127")
+        if len(self.time_signature) != 2:
+            raise ValueError(f"{self.time_signature} is not a time signature: write it as 4/4 or 6/8")
         object.__setattr__(self, "time_signature", tuple(self.time_signature))
-        grid.steps_per_bar(
-            self.time_signature, self.steps_per_quarter
-        )  # raises where a bar is no whole number of steps
+        _ = self.steps_per_bar  # raises where a bar is no whole number of steps
 
     @property
     def steps_per_bar(self) -> int:

@@ -21,6 +21,7 @@ from torch import Tensor
 from musevae import checkpoint, presets
 from musevae.checkpoint import CheckpointError, MusicVAE
 from musevae.config import Config, override
+from musevae.files import replaced
 from musevae.music.shards import DatasetError, read_manifest
 from musevae.training import schedules
 from musevae.training.datasets import Batches, open_dataset, seeded, transpose
@@ -173,6 +174,7 @@ class Trainer:
             raise CheckpointError(f"{self.run / LAST} is damaged: it has no {error}") from None
         self.batches.seed = self.seed
         self.config = replace(self.config, provenance={**self.config.provenance, "seed": self.seed})
+        self._rewind_log()
 
     def _update(self, events: Tensor) -> dict[str, Tensor]:
         """One step of Adam on events (B, T); the figures stay on the device."""
@@ -224,6 +226,13 @@ class Trainer:
         }
         self._write_log({"kind": "train", **figures})
         return figures
+
+    def _rewind_log(self) -> None:
+        """Drop the lines of steps that a killed run took after its last checkpoint: they are taken again."""
+        if (self.run / LOG).exists():
+            lines = [line for line in (self.run / LOG).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+            with replaced(self.run / LOG) as file:
+                file.writelines(line for line in lines if json.loads(line)["step"] <= self.step)
 
     def _write_log(self, figures: Mapping[str, Any]) -> None:
         with (self.run / LOG).open("a", encoding="utf-8") as file:

@@ -73,6 +73,13 @@ def test_split_is_the_innermost_folder_of_that_name(place: str, split: str | Non
     assert Source("in.zip", f"in.zip:{place}", Path("in.zip"), place).split == split
 
 
+def test_folders_above_the_input_name_no_split(tmp_path: Path) -> None:
+    (tmp_path / "test" / "corpus").mkdir(parents=True)
+    (tmp_path / "test" / "corpus" / "a.mid").touch()
+    [source] = find_sources([tmp_path / "test" / "corpus"])
+    assert source.split is None
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
