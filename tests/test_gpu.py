@@ -1,0 +1,38 @@
+"""On a CUDA device: the same figures as on the CPU, and training in mixed precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from musevae import train
+from musevae.checkpoint import MusicVAE, load_model
+from musevae.config import Config
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
+
+
+@pytest.mark.parametrize("preset", ["melody-2bar", "melody-16bar"])
+def test_figures_on_the_gpu_are_those_of_the_cpu(preset: str) -> None:
+    torch.manual_seed(0)
+    cpu = MusicVAE.from_preset(preset).eval()
+    events = torch.randint(cpu.output_size, (4, cpu.steps))
+    with torch.inference_mode():
+        mu = cpu.posterior(events).mu
+        logits, greedy = cpu.logits(events, mu), cpu.decode(mu, temperature=0.0)
+        gpu = cpu.cuda()
+        torch.testing.assert_close(gpu.posterior(events.cuda()).mu.cpu(), mu, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(gpu.logits(events.cuda(), mu.cuda()).cpu(), logits, atol=1e-3, rtol=1e-3)
+        assert (gpu.decode(mu.cuda(), temperature=0.0).cpu() == greedy).float().mean() > 0.99
+
+
+def test_run_on_the_gpu_can_be_resumed_and_read_anywhere(tiny: Config, dataset: Path, tmp_path: Path) -> None:
+    train(tiny, dataset, tmp_path / "run", device="cuda", steps=4)
+    result = train(tiny, dataset, tmp_path / "run", device="cuda", resume=True)
+    assert result.finished
+    assert next(load_model(tmp_path / "run").parameters()).device.type == "cpu"
