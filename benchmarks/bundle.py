@@ -26,8 +26,8 @@ SOURCES = {  # archive -> where its music comes from, and why it may be used
     "ryan.zip": "Ryan's Mammoth Collection (1883), public-domain book, transcribed in the music21 corpus",
     "aird.zip": "Aird's Airs (1782-1801) and other public-domain books, transcribed in the music21 corpus",
     "cre.zip": "Ceol Rince na hEireann corpus, Polifonia project, CC-BY-4.0",
-    "folkwiki.zip": f"folkwiki.se, as collected by folk-rnn (MIT repository); {TRADITIONAL}, Swedish",
-    "taberna.zip": f"Coleccion de ABCs de la Taberna; {TRADITIONAL}, mostly Irish",
+    "folkwiki.zip": f"folkwiki.se, as collected by folk-rnn (MIT repository); {TRADITIONAL}, no licence stated",
+    "taberna.zip": f"Coleccion de ABCs de la Taberna; mostly {TRADITIONAL}, no licence stated",
 }
 
 

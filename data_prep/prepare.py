@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,14 +21,19 @@ from numpy.typing import NDArray
 from data_prep.sources import Source, SourceError, find_sources
 from musevae.music.melody import FIRST_NOTE, MelodyRepresentation
 from musevae.music.midi import MidiError, parse_midi
-from musevae.music.shards import MANIFEST, SPLITS, DatasetError, write_dataset
+from musevae.music.shards import MANIFEST, SPLITS, DatasetError, is_shard, write_dataset
 
 HELD_OUT = {"validation": 0.05, "test": 0.05}  # shares of the pieces, where no folder names the split
 DEDUPE = ("exact", "transposition", "none")
 UNREADABLE_NAMED = 100
-CHUNK = 16
+CHUNK = 4  # files handed to a worker at once; Ctrl-C waits for those that have been
+AHEAD = 16  # chunks for each worker, at most, that wait or whose pieces do
 
 Progress = Callable[[int, int], None]
+
+
+class WorkerError(ValueError):
+    """A worker process that died before its work was done."""
 
 
 class Piece(NamedTuple):
@@ -65,16 +72,13 @@ def prepare(
 
     `tracks` keeps the tracks of these names only; `dedupe` is "exact", "transposition" (windows alike up to a shift in
     pitch count as one) or "none", within each split. `progress` is called with files done and files in all. Raises
-    SourceError for a bad input, DatasetError when `output` holds a dataset already (unless `force`) or no window is
-    left.
+    SourceError for a bad input, DatasetError when `output` holds a dataset or the shards of one already (unless
+    `force`), .npy files of others, or no window is left, WorkerError when a worker process dies.
     """
     output = Path(output)
     if dedupe not in DEDUPE:
         raise ValueError(f"dedupe is {dedupe!r}; it must be one of {', '.join(DEDUPE)}")
-    if (output / MANIFEST).exists() and not force:
-        raise DatasetError(f"{output} already holds a dataset: choose another folder, or --force to replace it")
-    if not (output / MANIFEST).exists() and any(output.glob("*.npy")):
-        raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
+    _check_output(output, force)
     sources = find_sources(map(Path, inputs))
     report = Report(files=len(sources))
     found: dict[str, list[NDArray[Any]]] = {split: [] for split in SPLITS}
@@ -88,6 +92,16 @@ def prepare(
         raise DatasetError(_nothing_left(report))
     write_dataset(output, arrays, _manifest(representation, sources, dedupe, tracks, report))
     return report
+
+
+def _check_output(output: Path, force: bool) -> None:
+    """DatasetError unless the folder may be written to."""
+    is_dataset, arrays = (output / MANIFEST).exists(), list(output.glob("*.npy"))
+    if not is_dataset and not all(map(is_shard, arrays)):
+        raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
+    if (is_dataset or arrays) and not force:
+        state = "a dataset" if is_dataset else "an unfinished dataset"
+        raise DatasetError(f"{output} already holds {state}: choose another folder, or --force to replace it")
 
 
 def read_piece(source: Source, *, representation: MelodyRepresentation, tracks: Collection[str] | None) -> Piece:
@@ -119,8 +133,32 @@ def _mapped(function: Callable[[Source], Piece], sources: Sequence[Source], work
     if workers == 1:
         yield map(function, sources)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, leave_signals_alone) as pool:
-        yield pool.imap(function, sources, chunksize=CHUNK)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), leave_signals_alone)
+    try:
+        yield _in_order(pool, function, sources, AHEAD * workers)
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process died, most likely for want of memory; nothing was written: try fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, function: Callable[[Source], Piece], sources: Sequence[Source], ahead: int
+) -> Iterator[Piece]:
+    """The pool's `map` for many sources; it cancels nothing, which a pool that breaks meanwhile would not survive."""
+    pending: deque[Future[list[Piece]]] = deque()
+    for first in range(0, len(sources), CHUNK):
+        pending.append(pool.submit(_pieces, function, sources[first : first + CHUNK]))
+        if len(pending) == ahead:
+            yield from pending.popleft().result()
+    while pending:
+        yield from pending.popleft().result()
+
+
+def _pieces(function: Callable[[Source], Piece], sources: Sequence[Source]) -> list[Piece]:
+    return [function(source) for source in sources]
 
 
 def leave_signals_alone() -> None:

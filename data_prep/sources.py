@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
 import zlib
@@ -41,7 +42,7 @@ class Source:
             return self.path.read_bytes()
         try:
             return _archive(self.path, os.getpid()).read(self.member)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError) as error:
             raise SourceError(f"{self.name}: cannot be read from its archive: {error}") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -11,30 +10,34 @@ from types import UnionType
 from typing import Any, TypeVar
 
 FORMAT_VERSION = 1
-LEAST = {  # name -> the least that a number of a model's or a training's config may be
-    "z_size": 1,
-    "encoder_sizes": 1,
-    "decoder_sizes": 1,
-    "conductor_sizes": 1,
-    "segments": 1,
-    "steps": 0,
-    "batch_size": 1,
-    "learning_rate": 0,
-    "warmup_steps": 0,
-    "beta": 0,
-    "beta_warmup_steps": 0,
-    "free_bits": 0,
-    "free_bits_per_dim": 0,
-    "transpose": 0,
-    "learning_rate_decay": 0,
-    "min_learning_rate": 0,
-    "beta_rate": 0,
-    "sampling_rate": 1,
-    "clip_norm": 0,
-    "skip_norm": 0,
-    "log_every": 1,
-    "validate_every": 1,
-    "validation_examples": 0,
+LARGE = 1 << 16
+LIMITS = {  # name -> the least and the most that a number may be
+    "bars": (1, 1024),
+    "steps_per_quarter": (1, 96),
+    "time_signature": (1, 64),
+    "z_size": (1, LARGE),
+    "encoder_sizes": (1, LARGE),
+    "decoder_sizes": (1, LARGE),
+    "conductor_sizes": (1, LARGE),
+    "segments": (1, LARGE),
+    "steps": (0, 1 << 40),
+    "batch_size": (1, 1 << 24),
+    "learning_rate": (0, 1e3),
+    "learning_rate_decay": (0, 1),
+    "min_learning_rate": (0, 1e3),
+    "warmup_steps": (0, 1 << 40),
+    "beta": (0, 1e6),
+    "beta_rate": (0, 1),
+    "beta_warmup_steps": (0, 1 << 40),
+    "free_bits": (0, 1e9),
+    "free_bits_per_dim": (0, 1e9),
+    "sampling_rate": (1, 1e12),
+    "transpose": (0, 127),
+    "clip_norm": (0, 1e30),
+    "skip_norm": (0, 1e30),
+    "log_every": (1, 1 << 40),
+    "validate_every": (1, 1 << 40),
+    "validation_examples": (0, 1 << 40),
 }
 
 CHOICES = {  # name -> what a word of a model's or a training's config may be
@@ -62,6 +65,9 @@ class RepresentationConfig:
     min_pitch: int = 21
     max_pitch: int = 108
     max_chord_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_values(self)
 
 
 @dataclass(frozen=True)
@@ -217,15 +223,15 @@ def _parse(text: str, kind: Any, name: str) -> Any:  # noqa: ANN401 - a field of
     raise ConfigError(f"{name} cannot be {text!r}: it must be {_spelled(kind)}")
 
 
-def _check_values(section: ModelConfig | TrainConfig) -> None:
-    """ConfigError where a word is none of its CHOICES, a number less than its LEAST or not finite, a tuple empty."""
+def _check_values(section: RepresentationConfig | ModelConfig | TrainConfig) -> None:
+    """ConfigError where a word is none of its CHOICES, a number outside its LIMITS, a tuple empty."""
     for name in CHOICES.keys() & vars(section).keys():
         known(getattr(section, name), CHOICES[name], f"{name} ")
-    for name in LEAST.keys() & vars(section).keys():
-        value = getattr(section, name)
+    for name in LIMITS.keys() & vars(section).keys():
+        value, (least, most) = getattr(section, name), LIMITS[name]
         numbers = value if isinstance(value, tuple) else () if value is None else (value,)
-        if value == () or not all(LEAST[name] <= number < math.inf for number in numbers):
-            raise ConfigError(f"{name} cannot be {value!r}: it must be at least {LEAST[name]}, and finite")
+        if value == () or not all(least <= number <= most for number in numbers):
+            raise ConfigError(f"{name} cannot be {value!r}: it must lie in {least:g}..{most:g}")
 
 
 def _spelled(kind: Any) -> str:  # noqa: ANN401 - a type expression

@@ -15,8 +15,9 @@ STRAIGHT = 1e-6  # sine of the angle under which two vectors count as parallel
 def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """The point, or points (N, Z), at share t (N,) of the way from a (Z,) to b (Z,) along a great circle.
 
-    Spherical interpolation (Shoemake 1985), as MusicVAE uses it: the angle is that of the directions, the lengths
-    change evenly. Parallel ends are joined by a straight line, opposite ones by a half circle, always the same one.
+    Spherical interpolation (Shoemake 1985) as MusicVAE uses it: the angle is that of the directions, the weights are
+    applied to the vectors as long as they are. Parallel ends are joined by a straight line, opposite ones by a half
+    circle, always the same one.
     """
     start, end = (torch.as_tensor(x, dtype=torch.float64) for x in (a, b))
     if start.shape != end.shape or start.dim() != 1:

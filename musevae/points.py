@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import lzma
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +17,11 @@ from numpy.typing import NDArray
 
 from musevae.files import replaced
 from musevae.music.note_sequence import DEFAULT_QPM
+
+DAMAGE = (
+    *(ValueError, EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError, MemoryError, SyntaxError),
+    *(RuntimeError, OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError),
+)  # what zipfile, the decompressors and numpy's parser of headers raise for a damaged file
 
 
 class PointsError(ValueError):
@@ -40,10 +50,11 @@ def read_points(path: Path, z_size: int) -> Points:
 
     The other arrays may be missing. Nothing is unpickled.
     """
+    data = io.BytesIO(path.read_bytes())
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with np.load(data, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("z", "names", "qpm", "model") if name in file}
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+    except DAMAGE:
         raise PointsError(f"{path} is no .npz file of plain arrays: make one with `musevae encode`") from None
     z = arrays.get("z")
     if not isinstance(z, np.ndarray):

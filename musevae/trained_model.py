@@ -91,7 +91,7 @@ class TrainedModel:
         return self._encode(self._excerpts(tunes, track, bar))
 
     def _excerpts(self, tunes: Sequence[Tune], track: int | str | None, bar: int | None) -> list[Excerpt]:
-        if isinstance(tunes, str | os.PathLike | NoteSequence | Excerpt):
+        if not isinstance(tunes, Sequence) or isinstance(tunes, str):
             raise TypeError("tunes are given as a list: encode([tune])")
         return [self.excerpt(tune, track=track, bar=bar) for tune in tunes]
 
@@ -171,16 +171,15 @@ class TrainedModel:
     ) -> list[NoteSequence]:
         """`n` variations: z at share `similarity` of the way from a draw of the prior (0) to the tune's mean (1)."""
         excerpt = self.excerpt(tune, track=track, bar=bar)
-        mean = torch.from_numpy(self._encode([excerpt]))[0]
-        points = self.near(mean, n, similarity, seed)
-        return self.decode(points, temperature=temperature, seed=seed, qpm=qpm or excerpt.qpm)
+        mean, draw = torch.from_numpy(self._encode([excerpt]))[0], self._generator(seed)
+        points = self.near(mean, n, similarity, draw)
+        return [self._tune(row, qpm or excerpt.qpm) for row in self._decode(points.to(self._device), temperature, draw)]
 
-    def near(self, mean: Tensor, n: int, similarity: float, seed: int | None = None) -> Tensor:
+    def near(self, mean: Tensor, n: int, similarity: float, draw: Generator) -> Tensor:
         """`n` points (n, Z), each at share `similarity` of the great circle from a draw of the prior to `mean` (Z,)."""
         if n < 1 or not 0 <= similarity <= 1:
             raise ValueError(f"n is {n}, similarity {similarity}; they must be at least 1 and within 0..1")
-        draws = self._prior(n, self._generator(seed)).cpu()
-        return torch.stack([slerp(draw, mean, similarity) for draw in draws])
+        return torch.stack([slerp(start, mean, similarity) for start in self._prior(n, draw).cpu()])
 
     def excerpt(self, tune: Tune, *, track: int | str | None = None, bar: int | None = None) -> Excerpt:
         """The window of a tune that the model reads: the first with a note, or the one that begins at `bar`.
@@ -196,7 +195,11 @@ class TrainedModel:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         return Excerpt(
-            name, windows.events[0], int(windows.bars[0]), bar is None and len(windows.events) == 1, sequence.qpm
+            name,
+            windows.events[0],
+            int(windows.bars[0]),
+            bar is None and len(windows.events) == 1 and not windows.skipped,
+            sequence.qpm,
         )
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:

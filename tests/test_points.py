@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import io
+import struct
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musevae.points import Points, PointsError, read_points, write_points
@@ -51,6 +56,50 @@ def npz(**members: NDArray[Any]) -> bytes:
 def test_what_holds_no_points_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "z.npz").write_bytes(content)
     with pytest.raises(PointsError, match=f"z.npz.*{problem}"):
+        read_points(tmp_path / "z.npz", 3)
+
+
+def compressed() -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, z=Z)
+    return file.getvalue()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(st.integers(0, len(compressed()) - 1), st.integers(0, 255), min_size=1, max_size=4),
+    st.sampled_from([compressed(), npz(z=Z)]),
+)
+@pytest.mark.filterwarnings("ignore")  # of numpy's parser, about odd headers
+def test_damaged_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[int, int], content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    path.write_bytes(bytes(changes.get(index, byte) for index, byte in enumerate(content)))
+    with suppress(PointsError):
+        assert read_points(path, 3).z.shape[1] == 3
+
+
+def rezipped(header: str) -> bytes:
+    """A .npz file whose array has a header of our own."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("z.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'shape': (",
+        "{",
+        "(1,)",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",)}",
+    ],
+)
+def test_damaged_header_is_refused(tmp_path: Path, header: str) -> None:
+    (tmp_path / "z.npz").write_bytes(rezipped(header))
+    with pytest.raises(PointsError, match=r"no \.npz file"):
         read_points(tmp_path / "z.npz", 3)
 
 

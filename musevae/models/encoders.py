@@ -79,5 +79,7 @@ class PosteriorHead(nn.Module):
         self.sigma = normal_linear(input_size, z_size)
 
     def forward(self, embedding: Tensor) -> DiagonalGaussian:
-        """The posterior, (B, Z), for an embedding (B, E)."""
-        return DiagonalGaussian(self.mu(embedding), F.softplus(self.sigma(embedding)))
+        """The posterior, (B, Z), for an embedding (B, E); in full precision even where the LSTMs run in less."""
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.to(self.mu.weight.dtype)
+            return DiagonalGaussian(self.mu(embedding), F.softplus(self.sigma(embedding)))

@@ -88,9 +88,7 @@ def run_layer(
     layer; elsewhere a one-hot vector's product is a row of a table, and a constant's is taken once.
     """
     if x.is_cuda or dropout:
-        x = F.dropout(dense(x, extra, layer.input_size), dropout)
-        outputs: Tensor = layer(x, state and tuple(part.contiguous().unsqueeze(0) for part in state))[0]
-        return outputs
+        return fused(layer, F.dropout(dense(x, extra, layer.input_size), dropout), state)
     directions = []
     for k, weights in enumerate(layer.all_weights):
         w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, weights)
@@ -99,6 +97,22 @@ def run_layer(
         hidden = recur(inputs.flip(0) if k else inputs, w_hh, h, c)
         directions.append(hidden.flip(0) if k else hidden)
     return torch.cat(directions, dim=-1).transpose(0, 1)
+
+
+def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Tensor:
+    """`layer(x, state)`'s outputs by PyTorch's own kernel; under autocast, in autocast's dtype.
+
+    Autocast itself would run cuDNN's LSTM in float16 whatever its dtype, and gradients would underflow.
+    """
+    device = x.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else layer.all_weights[0][0].dtype
+    h, c = state or x.new_zeros(2, len(x), layer.hidden_size)
+    states = [part.to(dtype).expand(1 + layer.bidirectional, -1, -1).contiguous() for part in (h, c)]
+    weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
+    with torch.autocast(device, enabled=False):
+        training = layer.training
+        outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, training, layer.bidirectional, True)[0]
+    return outputs
 
 
 def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:

@@ -21,6 +21,7 @@ from musevae.music.note_sequence import DEFAULT_QPM, DEFAULT_VELOCITY, NoteSeque
 NO_EVENT = 0
 NOTE_OFF = 1
 FIRST_NOTE = 2
+MAX_BARS = 10_000  # of a piece: beyond, a time in the file is a mistake
 
 Events = NDArray[np.uint8]
 Steps = NDArray[np.int64]
@@ -106,10 +107,11 @@ class MelodyRepresentation:
             )
         if bar is not None:
             return self._window_at(notes, found, bar)
-        windows = self._join([self._tune_region(notes, region) for region in found])
-        if not len(windows.events):
-            raise ValueError(f"no note of it lies in bars of {_written(self.time_signature)}")
-        return windows
+        for padded in (False, True):  # a short stretch, as a pickup of its own metre, is read if there is nothing else
+            windows = self._join([self._tune_region(notes, region, padded) for region in found])
+            if len(windows.events):
+                return windows._replace(skipped=+Counter(metre=self._strange_metres(sequence)))
+        raise ValueError(f"no note of it lies in bars of {_written(self.time_signature)}")
 
     def from_events(self, events: ArrayLike, *, qpm: float = DEFAULT_QPM) -> NoteSequence:
         """The notes of events (T,) of any length; a note still sounding at the end lasts to the end."""
@@ -139,7 +141,7 @@ class MelodyRepresentation:
         """
         skipped: Counter[str] = Counter()
         found = grid.regions(sequence.time_signatures, self.time_signature)
-        skipped["metre"] += not found
+        skipped["metre"] += self._strange_metres(sequence)
         melodies = self._melody_tracks(sequence, tracks, skipped)
         windows = self._join([self._piece_region(notes, region, skipped) for notes in melodies for region in found])
         return windows._replace(skipped=+skipped)
@@ -163,6 +165,10 @@ class MelodyRepresentation:
         if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.classes:
             raise ValueError(f"events must lie in 0..{self.classes - 1}; these reach {tokens.min()}..{tokens.max()}")
         return tokens.astype(np.int64)
+
+    def _strange_metres(self, sequence: NoteSequence) -> int:
+        """How many stretches of the piece have a metre whose bars do not fit."""
+        return sum(not grid.fits(signature, self.time_signature) for signature in sequence.time_signatures)
 
     def _playable(self, sequence: NoteSequence) -> NoteSequence:
         inside = (sequence.pitch >= self.min_pitch) & (sequence.pitch <= self.max_pitch)
@@ -212,10 +218,13 @@ class MelodyRepresentation:
     def _line(self, notes: NoteSequence, region: grid.Region) -> Line:
         """The notes sounding in a region as a monophonic line, in steps from the region's start."""
         sounding = notes.select((notes.start < region.end) & (notes.end >= region.start))
-        start = grid.quantize(sounding.start - region.start, self.steps_per_quarter)
-        end = grid.quantize(np.minimum(sounding.end, region.end) - region.start, self.steps_per_quarter)
-        line = monophonic(start, np.maximum(end, start + 1), sounding.pitch.astype(np.int64))
-        inside = line.end > 0
+        length = np.minimum(region.end, notes.end_time + 1) - region.start
+        start, end, limit = (
+            grid.quantize(quarters, self.steps_per_quarter)
+            for quarters in (sounding.start - region.start, sounding.end - region.start, np.array(length))
+        )
+        line = monophonic(start, np.minimum(np.maximum(end, start + 1), limit), sounding.pitch.astype(np.int64))
+        inside = (line.end > 0) & (line.start < limit)
         return Line(*(column[inside] for column in line))
 
     def _piece_region(self, notes: NoteSequence, region: grid.Region, skipped: Counter[str]) -> Windows:
@@ -225,21 +234,26 @@ class MelodyRepresentation:
         first, last = self._bar_range(line)
         if last - first < self.bars:
             skipped["too short"] += 1
+        if last - first > MAX_BARS:
+            skipped["too long"] += 1
+            return self._join([])
         return self._windows(line, region, first, last, skipped)
 
-    def _tune_region(self, notes: NoteSequence, region: grid.Region) -> Windows:
+    def _tune_region(self, notes: NoteSequence, region: grid.Region, padded: bool) -> Windows:
         line = self._line(notes, region)
         if not len(line.start):
             return self._join([])
         first, last = self._bar_range(line)
         first = 0 if first < self.bars else first
-        return self._windows(line, region, first, max(last, first + self.bars), Counter())
+        last = max(last, first + self.bars) if padded else min(last, first + MAX_BARS)
+        return self._windows(line, region, first, last, Counter())
 
     def _window_at(self, notes: NoteSequence, found: list[grid.Region], bar: int) -> Windows:
         region = next((region for region in reversed(found) if region.first_bar <= bar), None)
-        if region is not None and len(self._line(notes, region).start):
+        line = self._line(notes, region) if region else None
+        if region and line and len(line.start) and bar - region.first_bar < self._bar_range(line)[1]:
             first = bar - region.first_bar
-            windows = self._windows(self._line(notes, region), region, first, first + self.bars, Counter())
+            windows = self._windows(line, region, first, first + self.bars, Counter())
             if len(windows.events):
                 return windows
         raise ValueError(f"the window at bar {bar} has no note: choose another bar")
@@ -251,13 +265,14 @@ class MelodyRepresentation:
         """Windows of bars `first` to `last`, counted from the region's start; hop one bar, none without a note."""
         if last - first < self.bars:
             return self._join([])
-        events = self._tokens(line, last * self.steps_per_bar)
-        heads = np.arange(first, last - self.bars + 1) * self.steps_per_bar
+        line = Line(line.start - first * self.steps_per_bar, line.end - first * self.steps_per_bar, line.pitch)
+        events = self._tokens(line, (last - first) * self.steps_per_bar)
+        heads = np.arange(last - first - self.bars + 1) * self.steps_per_bar
         cut = sliding_window_view(events, self.steps)[heads].copy()
         cut[:, 0] = self._heads(line, events, heads)
         sounding = (cut >= FIRST_NOTE).any(axis=1)
         skipped["silent window"] += int((~sounding).sum())
-        return Windows(cut[sounding], (region.first_bar + heads // self.steps_per_bar)[sounding], skipped)
+        return Windows(cut[sounding], (region.first_bar + first + heads // self.steps_per_bar)[sounding], skipped)
 
     def _join(self, parts: list[Windows]) -> Windows:
         """All windows one after another; of no parts, arrays of length 0."""
@@ -267,7 +282,7 @@ class MelodyRepresentation:
     def _tokens(self, line: Line, steps: int) -> Events:
         """Events (steps,) of a line from step 0 on; what lies outside is left out."""
         events = np.full(steps, NO_EVENT, np.uint8)
-        events[line.end[line.end < steps]] = NOTE_OFF
+        events[line.end[(line.end >= 0) & (line.end < steps)]] = NOTE_OFF
         struck = (line.start >= 0) & (line.start < steps)
         events[line.start[struck]] = FIRST_NOTE + line.pitch[struck] - self.min_pitch
         return events

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,10 @@ from musevae.files import replaced
 FORMAT_VERSION = 1
 SPLITS = ("train", "validation", "test")
 SHARD_ROWS = 1 << 20
+SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-[0-9]{{5,}}\.npy")
 MANIFEST = "manifest.json"
-KINDS = {
-    "windows": dict,
-    "shards": dict,
-    "window_shape": list,
-    "dtype": str,
-    "representation": dict,
-}  # what readers rely on
+DTYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + "efd?"}
+HASH_BLOCK = 1 << 20
 
 
 class DatasetError(ValueError):
@@ -36,16 +35,34 @@ class DatasetError(ValueError):
 
 
 def write_dataset(folder: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    """Write the windows of each split, then the manifest, which makes the folder a dataset: until then it is none."""
+    """Write the windows of each split and the manifest, in place of the dataset that the folder may hold.
+
+    All is written aside first: until it is whole, a failure leaves the folder as it was. Then the old manifest goes,
+    and the new one comes last: a crash in between leaves shards without a manifest, which are no dataset.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as aside:
+        shards = {split: _write_split(Path(aside), split, array) for split, array in arrays.items()}
+        counts = {split: len(array) for split, array in arrays.items()}
+        content = {"format_version": FORMAT_VERSION, "windows": counts, "shards": shards, **manifest}
+        with replaced(Path(aside, MANIFEST)) as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+        _take_place(Path(aside), folder, [name for names in shards.values() for name in names])
+
+
+def _take_place(aside: Path, folder: Path, shards: Sequence[str]) -> None:
+    """Move a dataset written aside into its folder, whose old manifest and shards go."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    shards = {split: _write_split(folder, split, array) for split, array in arrays.items()}
-    counts = {split: len(array) for split, array in arrays.items()}
-    for stale in set(folder.glob("*.npy")) - {folder / name for names in shards.values() for name in names}:
-        stale.unlink()
-    content = {"format_version": FORMAT_VERSION, "windows": counts, "shards": shards, **manifest}
-    with replaced(folder / MANIFEST) as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+    for stale in folder.glob("*.npy"):
+        if is_shard(stale) and stale.name not in shards:
+            stale.unlink()
+    for name in (*shards, MANIFEST):
+        os.replace(aside / name, folder / name)  # noqa: PTH105 - as in files.py
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a file is named as the shards are that `write_dataset` writes, and takes away."""
+    return SHARD_NAME.fullmatch(path.name) is not None
 
 
 def _write_split(folder: Path, split: str, array: NDArray[Any]) -> dict[str, str]:
@@ -55,8 +72,17 @@ def _write_split(folder: Path, split: str, array: NDArray[Any]) -> dict[str, str
         name = f"{split}-{index:05d}.npy"
         with replaced(folder / name) as file:
             np.save(file, np.ascontiguousarray(array[first : first + SHARD_ROWS]))
-        digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        digests[name] = _digest(folder / name)
     return digests
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -74,10 +100,38 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DatasetError(
             f"{folder} has format version {version}; this musevae reads {FORMAT_VERSION}: update musevae"
         )
-    whole = all(isinstance(manifest.get(key), kind) for key, kind in KINDS.items())
-    if not whole or manifest["windows"].keys() != manifest["shards"].keys():
-        raise DatasetError(f"{folder / MANIFEST} is damaged: prepare the dataset again")
+    damaged = [key for key, is_whole in WHOLE.items() if not is_whole(manifest.get(key))]
+    if damaged:
+        raise DatasetError(f"{folder / MANIFEST} is damaged at {damaged[0]!r}: prepare the dataset again")
     return dict(manifest)
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, list) and all(type(count) is int and count >= 0 for count in value)
+
+
+def _of_splits(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == set(SPLITS)
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _named(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and isinstance(item.get("name"), str) for item in value
+    )
+
+
+WHOLE: dict[str, Callable[[Any], bool]] = {
+    "windows": lambda value: _of_splits(value) and _counts(list(value.values())),
+    "shards": lambda value: _of_splits(value) and all(map(_texts, value.values())),
+    "window_shape": _counts,
+    "dtype": lambda value: isinstance(value, str) and value in DTYPES,
+    "representation": lambda value: isinstance(value, dict),
+    "sources": lambda value: value is None or _named(value),
+}  # what readers rely on
 
 
 def read_split(folder: Path, split: str) -> NDArray[Any]:
@@ -85,8 +139,10 @@ def read_split(folder: Path, split: str) -> NDArray[Any]:
     manifest = read_manifest(folder)
     if split not in manifest["windows"]:
         raise DatasetError(f"{folder} has no split {split!r}; its splits are {', '.join(manifest['windows'])}")
+    digests = manifest["shards"][split]
     try:
-        shards = [open_memmap(folder / name, mode="r") for name in manifest["shards"][split]]
+        shards = [open_memmap(folder / name, mode="r") for name in digests]
+        changed = [name for name, digest in digests.items() if _digest(folder / name) != digest]
     except (OSError, ValueError) as error:
         raise DatasetError(
             f"{folder}: a shard of {split!r} is missing or damaged ({error}): prepare it again"
@@ -97,6 +153,8 @@ def read_split(folder: Path, split: str) -> NDArray[Any]:
         raise DatasetError(
             f"{folder}: the shards of {split!r} are not those that the manifest describes: prepare it again"
         )
+    if changed:
+        raise DatasetError(f"{folder}: shard {changed[0]} is damaged (its SHA-256 has changed): prepare it again")
     if not shards:
         return np.empty((0, *shape), dtype)
     return shards[0] if len(shards) == 1 else np.concatenate(shards)

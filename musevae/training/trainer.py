@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
+import re
 import signal
 import threading
 import time
@@ -31,7 +31,6 @@ LOG = "log.jsonl"
 VALIDATION_SEED = 1
 VALIDATION_BATCH = 512
 
-logger = logging.getLogger(__name__)
 Progress = Callable[[Mapping[str, float], int], None]  # the figures of a log line, the steps that there will be
 
 
@@ -75,8 +74,12 @@ def train(
     is not finite.
     """
     run, chosen = Path(run), torch_device(device)
-    if (run / LAST).exists() and not resume:
+    if resume and init_from is not None:
+        raise ValueError("a run is either resumed or started from another model: leave out --resume or --init-from")
+    if not resume and (run / LAST).exists():
         raise CheckpointError(f"{run} already holds a run: --resume continues it, or choose another folder")
+    if (run / checkpoint.WEIGHTS).exists() and not (run / LOG).exists():
+        raise CheckpointError(f"{run} holds a model that is no run's: choose another folder")
     config = presets.preset(preset) if isinstance(preset, str) else preset
     config = override(resumed(run, config.preset) if resume else config, settings)
     if steps is not None and steps > config.train.steps:
@@ -103,12 +106,11 @@ def torch_device(name: str) -> torch.device:
     """The device that "auto", "cpu" or "cuda" (also "cuda:1") means here; ValueError where there is none."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here: use --device cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"{name!r} is not a device: use auto, cpu or cuda") from None
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ValueError(f"{name!r} is not a device: use auto, cpu or cuda")
+    if name.startswith("cuda") and int(name[5:] or 0) >= torch.cuda.device_count():
+        raise ValueError(f"there is no CUDA device {name[5:] or 0} here: use --device cpu")
+    return torch.device(name)
 
 
 class Trainer:
@@ -129,12 +131,14 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.parameters.values(), lr=config.train.learning_rate)
         self.batches = Batches(splits["train"].events.to(device), config.train.batch_size, seed)
         self.validation = spread(splits["validation"].events, config.train.validation_examples).to(device)
+        self.held_out = sorted(read_manifest(data)["shards"]["validation"].values())
         self.step, self.best, self.skipped = 0, math.inf, 0
+        self.board: Any = None
 
     def fit(self, steps: int, progress: Progress | None = None) -> TrainResult:
         """Train up to step `steps`, or until asked to stop; the state at the end is on disk."""
         self.run.mkdir(parents=True, exist_ok=True)
-        sums, since = Averages(), time.perf_counter()
+        self.board, sums, since = tensorboard(self.run), Averages(), time.perf_counter()
         with stop_requested() as stop:
             while self.step < steps and not stop.is_set():
                 sums.add(self._update(self.batches[self.step]))
@@ -147,6 +151,8 @@ class Trainer:
                 if self.step % self.config.train.validate_every == 0 and self.step < steps:
                     self._checkpoint()
             self._checkpoint()
+        if self.board:
+            self.board.close()
         return TrainResult(
             self.run, self.step, self.seed, self.best if len(self.validation) else None, self.step >= steps
         )
@@ -170,8 +176,14 @@ class Trainer:
             for name, parameter in self.parameters.items() if self.step > self.skipped else ():
                 moments = {key: tensors[f"{key}.{name}"].to(self.device) for key in ("exp_avg", "exp_avg_sq")}
                 self.optimizer.state[parameter] = {"step": torch.tensor(float(metadata["updates"])), **moments}
+                if any(moment.shape != parameter.shape for moment in moments.values()):
+                    raise ValueError(f"the moments of {name} have another shape")
         except KeyError as error:
             raise CheckpointError(f"{self.run / LAST} is damaged: it has no {error}") from None
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{self.run / LAST} is damaged: {error}") from None
         self.batches.seed = self.seed
         self.config = replace(self.config, provenance={**self.config.provenance, "seed": self.seed})
         self._rewind_log()
@@ -200,13 +212,14 @@ class Trainer:
 
     def _apply(self, norm: Tensor, loss: Tensor) -> None:
         """Step the optimiser, unless the gradient is too large to be trusted."""
-        if not bool(torch.isfinite(norm)):
+        size = float(norm)
+        if not math.isfinite(size):
             saved = f"resume {self.run} from its last checkpoint" if (self.run / LAST).exists() else "start again"
             raise DivergedError(
                 f"the gradient is not finite at step {self.step} (loss {float(loss.detach()):.4g}): {saved} with a "
                 "lower --set train.learning_rate"
             )
-        if float(norm) >= self.config.train.skip_norm:
+        if size >= self.config.train.skip_norm:
             self.skipped += 1
             return
         for group in self.optimizer.param_groups:
@@ -235,6 +248,9 @@ class Trainer:
                 file.writelines(line for line in lines if json.loads(line)["step"] <= self.step)
 
     def _write_log(self, figures: Mapping[str, Any]) -> None:
+        for name, value in figures.items() if self.board else ():
+            if name not in ("kind", "step"):
+                self.board.add_scalar(f"{figures['kind']}/{name}", value, figures["step"])
         with (self.run / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(figures) + "\n")
 
@@ -261,7 +277,7 @@ class Trainer:
     def _objective(self) -> str:
         """What the validation loss depends on besides the model."""
         train = self.config.train
-        return repr((train.beta, train.free_bits, train.free_bits_per_dim))
+        return repr((train.beta, train.free_bits, train.free_bits_per_dim, self.held_out))
 
     def _validate(self) -> float:
         """The training loss, at its final beta, of the validation windows: mean nats."""
@@ -281,6 +297,15 @@ class Trainer:
 def spread(events: Tensor, n: int) -> Tensor:
     """At most `n` of the windows, evenly spread over them all."""
     return events[torch.linspace(0, len(events) - 1, min(n, len(events))).round().long()]
+
+
+def tensorboard(run: Path) -> Any:  # noqa: ANN401 - a SummaryWriter
+    """A writer of TensorBoard events into the run folder, None where the extra is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # an extra, and slow to import
+    except ImportError:
+        return None
+    return SummaryWriter(str(run))
 
 
 class Averages:

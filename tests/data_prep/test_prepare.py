@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -10,13 +15,14 @@ import numpy as np
 import pytest
 
 from data_prep import Report, prepare
-from data_prep.prepare import first_of_each, split_of
-from data_prep.sources import SourceError
+from data_prep.prepare import Piece, WorkerError, first_of_each, read_piece, split_of
+from data_prep.sources import Source, SourceError
 from musevae.music.melody import MelodyRepresentation
 from musevae.music.midi import write_midi
 from musevae.music.note_sequence import Note, NoteSequence
 from musevae.music.shards import DatasetError, read_manifest, read_split
 
+MODULE = import_module("data_prep.prepare")  # `data_prep.prepare` is the function
 ONE_BAR = MelodyRepresentation(bars=1)
 SPLITS = ("train", "validation", "test")
 
@@ -228,6 +234,25 @@ def test_existing_dataset_is_replaced_only_by_force(tmp_path: Path, out: Path) -
     assert pitches(out) == [72]
 
 
+def test_unfinished_dataset_is_replaced_only_by_force(corpus: Path, out: Path) -> None:
+    prepare([corpus], out, ONE_BAR)
+    whole = contents(out)
+    (out / "manifest.json").unlink()
+    with pytest.raises(DatasetError, match=r"already holds an unfinished dataset: .* --force"):
+        prepare([corpus], out, ONE_BAR)
+    prepare([corpus], out, ONE_BAR, force=True)
+    assert contents(out) == whole
+
+
+def test_arrays_of_others_are_refused_even_by_force(corpus: Path, out: Path) -> None:
+    out.mkdir()
+    for name in ("train-00000.npy", "train-mine.npy"):
+        (out / name).touch()
+    with pytest.raises(DatasetError, match="no dataset's"):
+        prepare([corpus], out, ONE_BAR, force=True)
+    assert contents(out) == {"train-00000.npy": b"", "train-mine.npy": b""}
+
+
 @pytest.mark.parametrize("inputs", [["nowhere"], ["in", "in/notes.txt"]])
 def test_one_bad_input_is_refused_before_anything_is_read(tmp_path: Path, out: Path, inputs: Sequence[str]) -> None:
     (write_tunes(tmp_path / "in", {"a.mid": tune(60)}) / "notes.txt").touch()
@@ -239,6 +264,41 @@ def test_one_bad_input_is_refused_before_anything_is_read(tmp_path: Path, out: P
 def test_no_workers_are_refused(corpus: Path, out: Path) -> None:
     with pytest.raises(ValueError, match="workers is 0; at least 1"):
         prepare([corpus], out, ONE_BAR, workers=0)
+
+
+def die(source: Source, **_: object) -> Piece:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError(source)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_dead_worker_is_told_and_nothing_is_written(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "read_piece", die)
+    with pytest.raises(WorkerError, match=r"a worker process died, .* nothing was written: try fewer --workers"):
+        prepare([corpus], out, ONE_BAR, workers=2)
+    assert not out.exists()
+    assert not multiprocessing.active_children()
+
+
+def read_slowly(source: Source, *, representation: MelodyRepresentation, tracks: None) -> Piece:
+    time.sleep(0.02)
+    source.path.with_suffix(".read").touch()
+    return read_piece(source, representation=representation, tracks=tracks)
+
+
+def interrupt(done: int, total: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_interruption_leaves_the_rest_unread_and_no_process(
+    corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MODULE, "read_piece", read_slowly)
+    with pytest.raises(KeyboardInterrupt):
+        prepare([corpus], out, ONE_BAR, workers=2, progress=interrupt)
+    assert not multiprocessing.active_children()
+    assert len(list(corpus.rglob("*.read"))) < 40
+    assert not out.exists()
 
 
 def test_unknown_way_of_deduplication_is_refused(corpus: Path, out: Path) -> None:

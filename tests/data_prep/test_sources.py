@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZipFile
 
 import pytest
 
@@ -10,8 +10,8 @@ from data_prep.sources import Source, SourceError, find_sources
 FILES = {"b.mid": b"b", "a.MIDI": b"a", "sub/c.kar": b"c", "sub/notes.txt": b"no music", "sub/folder.mid/d.mid": b"d"}
 
 
-def write_zip(path: Path, files: dict[str, bytes]) -> Path:
-    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+def write_zip(path: Path, files: dict[str, bytes], compression: int = ZIP_DEFLATED) -> Path:
+    with ZipFile(path, "w", compression) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return path
@@ -107,12 +107,13 @@ def test_folder_without_music_is_refused(tmp_path: Path) -> None:
 
 def damage_data(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[40:60] = bytes(20)
+    data[44:64] = b"\xff" * 20
     path.write_bytes(data)
 
 
-def test_damaged_member_is_told_by_its_name(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "tunes.zip", {"a.mid": bytes(range(256)) * 4})
+@pytest.mark.parametrize("compression", [ZIP_DEFLATED, ZIP_LZMA])
+def test_damaged_member_is_told_by_its_name(tmp_path: Path, compression: int) -> None:
+    path = write_zip(tmp_path / "tunes.zip", {"a.mid": bytes(range(256)) * 4}, compression)
     damage_data(path)
     (source,) = find_sources([path])
     with pytest.raises(SourceError, match=r"tunes\.zip:a\.mid: cannot be read from its archive"):

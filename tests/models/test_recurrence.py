@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from musevae.models.lstm import dense, fused, lstm_layer, run_layer
 from musevae.models.recurrence import recur, sigmoids_first
 
 
@@ -31,3 +33,21 @@ def test_recurrence_equals_nn_lstm_in_outputs_and_gradients() -> None:
 
 def test_gradients_match_finite_differences() -> None:
     assert torch.autograd.gradcheck(recur, draws((3, 2, 8), (8, 2), (2, 2), (2, 2)))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_fused_kernel_and_recurrence_give_the_same(bidirectional: bool) -> None:
+    """On a GPU `run_layer` takes PyTorch's kernel, elsewhere our recurrence: both are the layer."""
+    torch.manual_seed(0)
+    layer, events = lstm_layer(6, 4, bidirectional=bidirectional), torch.randint(6, (3, 7))
+    written_out = dense(events, None, 6)
+    torch.testing.assert_close(fused(layer, written_out, None), layer(written_out)[0])
+    torch.testing.assert_close(run_layer(layer, events), layer(written_out)[0])
+
+
+def test_fused_kernel_keeps_to_the_dtype_of_autocast() -> None:
+    layer, x = lstm_layer(6, 4), torch.randn(3, 7, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = fused(layer, x, None)
+    assert outputs.dtype == torch.bfloat16
+    torch.testing.assert_close(outputs.float(), layer(x)[0], atol=0.02, rtol=0.02)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musevae.music.melody import NO_EVENT, NOTE_OFF, MelodyRepresentation
+from musevae.music.melody import FIRST_NOTE, NO_EVENT, NOTE_OFF, MelodyRepresentation
 from musevae.music.midi import parse_midi, read_midi, write_midi
 from musevae.music.note_sequence import Note, NoteSequence, Tempo, TimeSignature
 
@@ -475,3 +475,33 @@ def test_note_across_a_change_of_metre_is_cut_before_and_struck_again_after() ->
 def test_parameters_that_do_not_fit_together_are_refused(parameters: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         MelodyRepresentation(**parameters)
+
+
+def test_pickup_in_a_metre_of_its_own_is_not_taken_for_the_tune() -> None:
+    """A quarter written as a bar of 1/4 before the 4/4 was padded and read as the whole tune."""
+    tune = NoteSequence.from_notes([Note(60, 0, 1), *(Note(62 + beat, 1 + beat, 2 + beat) for beat in range(8))])
+    tune = replace(tune, time_signatures=(TimeSignature(0, 1, 4), TimeSignature(1, 4, 4)))
+    [events] = MelodyRepresentation().to_events(tune)
+    assert (events >= FIRST_NOTE).sum() == 8
+
+
+def test_note_rounded_onto_a_change_of_metre_is_no_part_of_what_comes_before() -> None:
+    """A note a hair before the 3/4 rounds to its first step, and a window grew into the 3/4 for it."""
+    tune = NoteSequence.from_notes([Note(60, 0, 1), Note(62, 7.97, 9)])
+    tune = replace(tune, time_signatures=(TimeSignature(0, 4, 4), TimeSignature(8, 3, 4)))
+    windows = MelodyRepresentation().windows(tune)
+    assert not len(windows.events)  # one bar is left, and it has no second
+    assert windows.skipped["metre"] == 1
+
+
+def test_piece_of_absurd_length_is_left_out_and_counted() -> None:
+    windows = MelodyRepresentation().windows(NoteSequence.from_notes([Note(60, 0, 1), Note(62, 2.0**28, 2.0**28 + 1)]))
+    assert not len(windows.events)
+    assert windows.skipped == {"too long": 1}
+
+
+@pytest.mark.parametrize("bar", [0, -1, 9, 10**30])
+def test_bar_outside_the_tune_is_refused(bar: int) -> None:
+    tune = NoteSequence.from_notes([Note(60, beat, beat + 1) for beat in range(32)])
+    with pytest.raises(ValueError, match=f"the window at bar {bar} has no note"):
+        MelodyRepresentation().tune_windows(tune, bar=bar)

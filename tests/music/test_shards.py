@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +43,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 )
 def test_windows_are_read_as_written(tmp_path_factory: pytest.TempPathFactory, array: NDArray[Any]) -> None:
     folder = tmp_path_factory.mktemp("dataset")
-    write_dataset(folder, {"train": array}, ABOUT | {"window_shape": array.shape[1:], "dtype": array.dtype.name})
+    about = {**ABOUT, "window_shape": array.shape[1:], "dtype": array.dtype.name}
+    write_dataset(folder, dict.fromkeys(SPLITS, array), about)
     read = read_split(folder, "train")
     assert read.dtype == array.dtype
     assert np.array_equal(read, array)
@@ -67,7 +71,7 @@ def test_shards_are_c_order_whatever_they_were(dataset: Path) -> None:
 
 
 def test_smaller_dataset_leaves_nothing_of_the_larger_one_before_it(dataset: Path) -> None:
-    write_dataset(dataset, {"train": TRAIN[:2], "validation": TRAIN[:0]}, ABOUT)
+    write_dataset(dataset, SPLITS | {"train": TRAIN[:2], "validation": TRAIN[:0]}, ABOUT)
     assert sorted(contents(dataset)) == ["manifest.json", "train-00000.npy"]
     assert read_split(dataset, "validation").shape == (0, 4)
 
@@ -77,26 +81,58 @@ def test_equal_windows_give_equal_bytes(dataset: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "again") == contents(dataset)
 
 
+class Fails:
+    """A function that fails from the call of this number on."""
+
+    def __init__(self, function: Callable[..., object], left: int, failure: BaseException) -> None:
+        self.function, self.left, self.failure = function, left, failure
+
+    def __call__(self, *arguments: object) -> object:
+        self.left -= 1
+        if self.left < 0:
+            raise self.failure
+        return self.function(*arguments)
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("failure", [FULL, KeyboardInterrupt()])
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_failed_write_leaves_the_old_dataset_intact(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch, calls: int, failure: BaseException
+) -> None:
+    before = contents(dataset)
+    monkeypatch.setattr(os, "fsync", Fails(os.fsync, calls, failure))
+    with pytest.raises(type(failure)):
+        write_dataset(dataset, {split: array[::-1] for split, array in SPLITS.items()}, ABOUT)
+    assert contents(dataset) == before
+
+
 def test_interrupted_replacement_is_no_dataset(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """New shards beside old ones and the old manifest once passed for a dataset; now the manifest goes first."""
-    monkeypatch.setattr(shards, "SHARD_ROWS", 5)
-    write_dataset(dataset, SPLITS, ABOUT)
-    saved: list[object] = []
-
-    def save_one(file: BinaryIO, array: NDArray[Any]) -> None:
-        if saved:
-            raise KeyboardInterrupt
-        saved.append(file.write(b"new"))
-
-    monkeypatch.setattr(np, "save", save_one)
-    with pytest.raises(KeyboardInterrupt):
-        write_dataset(dataset, SPLITS, ABOUT)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", Fails(os.replace, 4, KeyboardInterrupt()))  # 3 files written, one in its place
+        with pytest.raises(KeyboardInterrupt):
+            write_dataset(dataset, SPLITS, ABOUT)
+    assert sorted(contents(dataset)) == ["train-00000.npy", "validation-00000.npy"]
     with pytest.raises(DatasetError, match="no dataset"):
         read_manifest(dataset)
 
 
+def test_arrays_of_others_are_not_taken_away(dataset: Path) -> None:
+    np.save(dataset / "mine.npy", TRAIN)
+    write_dataset(dataset, SPLITS, ABOUT)
+    assert np.array_equal(np.load(dataset / "mine.npy"), TRAIN)
+
+
+WINDOWS = {"train": 10, "validation": 0, "test": 0}
+NO_SHARDS: dict[str, object] = {"train": {}, "validation": {}, "test": {}}
+
+
 def edited(**changes: object) -> bytes:
-    manifest = {"format_version": 1, "windows": {"train": 10}, "shards": {"train": {"train-00000.npy": ""}}, **ABOUT}
+    shards = {"train": {"train-00000.npy": ""}, "validation": {}, "test": {}}
+    manifest = {"format_version": 1, "windows": WINDOWS, "shards": shards, **ABOUT}
     return json.dumps(manifest | changes).encode()
 
 
@@ -112,8 +148,21 @@ def edited(**changes: object) -> bytes:
         (edited(windows=[10]), r"manifest\.json is damaged"),
         (edited(shards={}), r"manifest\.json is damaged"),
         (edited(format_version=2), "format version 2; this musevae reads 1: update musevae"),
-        (edited(windows={"train": 9}), "not those that the manifest describes"),
-        (edited(shards={"train": {"gone.npy": ""}}), "missing or damaged"),
+        (edited(windows={"train": 10}), "damaged at 'windows'"),
+        (edited(windows=WINDOWS | {"test": "0"}), "damaged at 'windows'"),
+        (edited(windows=WINDOWS | {"test": -1}), "damaged at 'windows'"),
+        (edited(shards=NO_SHARDS | {"test": 5}), "damaged at 'shards'"),
+        (edited(shards=NO_SHARDS | {"test": {"test-00000.npy": 5}}), "damaged at 'shards'"),
+        (edited(shards={"train": {}, "validation": {}}), "damaged at 'shards'"),
+        (edited(window_shape=["4"]), "damaged at 'window_shape'"),
+        (edited(dtype="object"), "damaged at 'dtype'"),
+        (edited(dtype="byte-sized"), "damaged at 'dtype'"),
+        (edited(representation=None), "damaged at 'representation'"),
+        (edited(sources=[1]), "damaged at 'sources'"),
+        (edited(sources=[{"files": 1}]), "damaged at 'sources'"),
+        (edited(windows=WINDOWS | {"train": 9}), "not those that the manifest describes"),
+        (edited(shards=NO_SHARDS | {"train": {"gone.npy": ""}}), "missing or damaged"),
+        (edited(), r"shard train-00000\.npy is damaged \(its SHA-256"),
     ],
 )
 def test_damaged_manifest_is_refused(dataset: Path, manifest: bytes, problem: str) -> None:
@@ -140,6 +189,13 @@ def test_truncated_shard_is_refused(dataset: Path) -> None:
 def test_shard_of_pickled_objects_is_never_unpickled(dataset: Path) -> None:
     np.save(dataset / "train-00000.npy", np.array([{"an": "object"}] * 10), allow_pickle=True)
     with pytest.raises(DatasetError, match="missing or damaged"):
+        read_split(dataset, "train")
+
+
+def test_shard_with_a_changed_byte_is_refused(dataset: Path) -> None:
+    path = dataset / "train-00000.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(DatasetError, match=r"dataset: shard train-00000\.npy is damaged"):
         read_split(dataset, "train")
 
 
