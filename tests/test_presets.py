@@ -83,7 +83,9 @@ def test_representation_has_every_parameter_of_its_config() -> None:
     assert representation(config) == MelodyRepresentation(3, 8, (6, 8), 30, 90, 0.5)
 
 
-@pytest.mark.parametrize(("changes", "problem"), [({"name": "melodie"}, "did you mean"), ({"bars": 0}, "bars is 0")])
+@pytest.mark.parametrize(
+    ("changes", "problem"), [({"name": "melodie"}, "did you mean"), ({"bars": 0}, "bars cannot be 0")]
+)
 def test_impossible_representation_is_refused(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         representation(RepresentationConfig(**changes))

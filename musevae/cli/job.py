@@ -94,7 +94,7 @@ def with_job(command: Callable[..., None]) -> Callable[..., None]:
 def load(model: str, device: str) -> TrainedModel:
     """The model of a name or folder, on its device."""
     from musevae import pretrained  # torch
-    from musevae.training.trainer import torch_device
+    from musevae.training.device import torch_device
 
     return pretrained.load(model, torch_device(device))
 

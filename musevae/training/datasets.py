@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
+from musevae import presets
+from musevae.config import Config
 from musevae.music.melody import FIRST_NOTE
-from musevae.music.shards import SPLITS, read_manifest, read_split
+from musevae.music.shards import SPLITS, DatasetError, read_manifest, read_split
 
 
 class EventDataset(Dataset[Tensor]):
@@ -76,3 +79,26 @@ def transpose(events: Tensor, semitones: int, classes: int, generator: Generator
     shift = torch.randint(-semitones, semitones + 1, lowest.shape, generator=generator, device=events.device)
     shift = torch.minimum(torch.maximum(shift, FIRST_NOTE - lowest), classes - 1 - highest)
     return torch.where(struck, events + shift[:, None], events)
+
+
+def spread(events: Tensor, n: int) -> Tensor:
+    """At most `n` of the windows, evenly spread over them all."""
+    return events[torch.linspace(0, len(events) - 1, min(n, len(events))).round().long()]
+
+
+def check_representation(config: Config, data: Path) -> None:
+    """DatasetError unless the dataset holds the events that the config's model reads."""
+    wanted = presets.representation(config.representation)
+    held = read_manifest(data).get("representation", {})
+    expected = {"name": wanted.name, **json.loads(json.dumps(vars(wanted)))}
+    unlike = [key for key in expected if held.get(key) != expected[key] and key != "max_chord_share"]
+    if unlike:
+        raise DatasetError(
+            f"{data} was prepared for another representation ({unlike[0]} {held.get(unlike[0])}, the model has "
+            f"{expected[unlike[0]]}): prepare it with --model {config.preset}"
+        )
+
+
+def sources(data: Path) -> list[str]:
+    """The names of what a dataset was made from."""
+    return [source["name"] for source in read_manifest(data).get("sources", [])]

@@ -15,8 +15,7 @@ from musevae import checkpoint
 from musevae.models.music_vae import MusicVAE
 from musevae.music.melody import FIRST_NOTE
 from musevae.music.shards import DatasetError, read_split
-from musevae.training.datasets import seeded
-from musevae.training.trainer import check_representation
+from musevae.training.datasets import check_representation, seeded
 
 BATCH = 512
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.2

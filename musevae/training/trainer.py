@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -21,13 +15,22 @@ from torch import Tensor
 from musevae import checkpoint, presets
 from musevae.checkpoint import CheckpointError, MusicVAE
 from musevae.config import Config, override
-from musevae.files import replaced
-from musevae.music.shards import DatasetError, read_manifest
+from musevae.music.shards import read_manifest
 from musevae.training import schedules
-from musevae.training.datasets import Batches, open_dataset, seeded, transpose
+from musevae.training.datasets import (
+    Batches,
+    check_representation,
+    open_dataset,
+    seeded,
+    sources,
+    spread,
+    transpose,
+)
+from musevae.training.device import torch_device
+from musevae.training.interruption import stop_requested
+from musevae.training.run_log import LOG, Averages, RunLog
 
 LAST = Path("last", "state.safetensors")
-LOG = "log.jsonl"
 VALIDATION_SEED = 1
 VALIDATION_BATCH = 512
 
@@ -102,17 +105,6 @@ def resumed(run: Path, preset: str) -> Config:
     return config
 
 
-def torch_device(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" (also "cuda:1") means here; ValueError where there is none."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ValueError(f"{name!r} is not a device: use auto, cpu or cuda")
-    if name.startswith("cuda") and int(name[5:] or 0) >= torch.cuda.device_count():
-        raise ValueError(f"there is no CUDA device {name[5:] or 0} here: use --device cpu")
-    return torch.device(name)
-
-
 class Trainer:
     """One run: the model, its optimiser, and the step it has come to."""
 
@@ -133,12 +125,12 @@ class Trainer:
         self.validation = spread(splits["validation"].events, config.train.validation_examples).to(device)
         self.held_out = sorted(read_manifest(data)["shards"]["validation"].values())
         self.step, self.best, self.skipped = 0, math.inf, 0
-        self.board: Any = None
+        self.log = RunLog(run)
 
     def fit(self, steps: int, progress: Progress | None = None) -> TrainResult:
         """Train up to step `steps`, or until asked to stop; the state at the end is on disk."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        self.board, sums, since = tensorboard(self.run), Averages(), time.perf_counter()
+        self.log.open()
+        sums, since = Averages(), time.perf_counter()
         with stop_requested() as stop:
             while self.step < steps and not stop.is_set():
                 sums.add(self._update(self.batches[self.step]))
@@ -151,8 +143,7 @@ class Trainer:
                 if self.step % self.config.train.validate_every == 0 and self.step < steps:
                     self._checkpoint()
             self._checkpoint()
-        if self.board:
-            self.board.close()
+        self.log.close()
         return TrainResult(
             self.run, self.step, self.seed, self.best if len(self.validation) else None, self.step >= steps
         )
@@ -186,7 +177,7 @@ class Trainer:
             raise CheckpointError(f"{self.run / LAST} is damaged: {error}") from None
         self.batches.seed = self.seed
         self.config = replace(self.config, provenance={**self.config.provenance, "seed": self.seed})
-        self._rewind_log()
+        self.log.rewind(self.step)
 
     def _update(self, events: Tensor) -> dict[str, Tensor]:
         """One step of Adam on events (B, T); the figures stay on the device."""
@@ -237,22 +228,8 @@ class Trainer:
             "examples_per_second": sums.count * config.batch_size / seconds,
             "skipped": self.skipped,
         }
-        self._write_log({"kind": "train", **figures})
+        self.log.write({"kind": "train", **figures})
         return figures
-
-    def _rewind_log(self) -> None:
-        """Drop the lines of steps that a killed run took after its last checkpoint: they are taken again."""
-        if (self.run / LOG).exists():
-            lines = [line for line in (self.run / LOG).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-            with replaced(self.run / LOG) as file:
-                file.writelines(line for line in lines if json.loads(line)["step"] <= self.step)
-
-    def _write_log(self, figures: Mapping[str, Any]) -> None:
-        for name, value in figures.items() if self.board else ():
-            if name not in ("kind", "step"):
-                self.board.add_scalar(f"{figures['kind']}/{name}", value, figures["step"])
-        with (self.run / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(figures) + "\n")
 
     def _checkpoint(self) -> None:
         """Validate, keep the model where it is the best so far, and write what resuming needs."""
@@ -290,75 +267,5 @@ class Trainer:
         terms = {
             name: float(torch.cat([getattr(elbo, name) for elbo in elbos]).mean()) for name in ("reconstruction", "kl")
         }
-        self._write_log({"kind": "validation", "step": self.step, "loss": float(losses.mean()), **terms})
+        self.log.write({"kind": "validation", "step": self.step, "loss": float(losses.mean()), **terms})
         return float(losses.mean())
-
-
-def spread(events: Tensor, n: int) -> Tensor:
-    """At most `n` of the windows, evenly spread over them all."""
-    return events[torch.linspace(0, len(events) - 1, min(n, len(events))).round().long()]
-
-
-def tensorboard(run: Path) -> Any:  # noqa: ANN401 - a SummaryWriter
-    """A writer of TensorBoard events into the run folder, None where the extra is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # an extra, and slow to import
-    except ImportError:
-        return None
-    return SummaryWriter(str(run))
-
-
-class Averages:
-    """Running sums of figures that stay on the device until they are asked for."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, figures: Mapping[str, Tensor]) -> None:
-        """Add one step's figures."""
-        self.sums = {name: self.sums[name] + value if self.sums else value for name, value in figures.items()}
-        self.count += 1
-
-    def means(self) -> dict[str, float]:
-        """The mean of each."""
-        return {name: float(value) / self.count for name, value in self.sums.items()}
-
-
-@contextmanager
-def stop_requested() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that a checkpoint can be written first; the second one kills."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def request(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def check_representation(config: Config, data: Path) -> None:
-    """DatasetError unless the dataset holds the events that the config's model reads."""
-    wanted = presets.representation(config.representation)
-    held = read_manifest(data).get("representation", {})
-    expected = {"name": wanted.name, **json.loads(json.dumps(vars(wanted)))}
-    unlike = [key for key in expected if held.get(key) != expected[key] and key != "max_chord_share"]
-    if unlike:
-        raise DatasetError(
-            f"{data} was prepared for another representation ({unlike[0]} {held.get(unlike[0])}, the model has "
-            f"{expected[unlike[0]]}): prepare it with --model {config.preset}"
-        )
-
-
-def sources(data: Path) -> list[str]:
-    """The names of what a dataset was made from."""
-    return [source["name"] for source in read_manifest(data).get("sources", [])]

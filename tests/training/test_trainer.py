@@ -17,9 +17,9 @@ from musevae import checkpoint
 from musevae.checkpoint import CheckpointError, MusicVAE, load_config, load_model, read_tensors
 from musevae.config import Config, ConfigError
 from musevae.music.shards import DatasetError
-from musevae.training.datasets import open_dataset
+from musevae.training.datasets import open_dataset, spread
 from musevae.training.evaluate import evaluate
-from musevae.training.trainer import DivergedError, Progress, TrainResult, spread, train
+from musevae.training.trainer import DivergedError, Progress, TrainResult, train
 
 LAST = Path("last", "state.safetensors")
 HIERARCHICAL = ("model.encoder=hierarchical", "model.decoder=hierarchical", "model.segments=4")
