@@ -48,17 +48,17 @@ HIER_MEL_16BAR = replace(
 
 MELODY_2BAR = Config(
     preset="melody-2bar",
-    about="2-bar melodies, trained by two cores in about an hour",
+    about="2-bar melodies, trained by one core in about two hours",
     representation=TWO_BARS,
     model=ModelConfig(z_size=128, encoder_sizes=(256,), decoder_sizes=(256,), informative_start=True),
     train=TrainConfig(
-        steps=21_000,
+        steps=24_000,
         batch_size=64,
         learning_rate=2e-3,
         learning_rate_schedule="cosine",
         warmup_steps=200,
-        beta=0.3,
-        beta_warmup_steps=18_000,
+        beta=0.5,
+        beta_warmup_steps=30_000,
         transpose=5,
         validate_every=500,
     ),
@@ -74,6 +74,7 @@ MELODY_16BAR = Config(
         decoder="hierarchical",
         decoder_sizes=(256,),
         segments=16,
+        informative_start=True,
     ),
     train=replace(
         MELODY_2BAR.train, steps=30_000, batch_size=32, beta=0.2, beta_warmup_steps=0, free_bits=256, learning_rate=1e-3

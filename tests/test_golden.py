@@ -16,6 +16,10 @@ MODEL = "melody-2bar"
 MAJOR = np.isin(np.arange(12), [0, 2, 4, 5, 7, 9, 11])
 INPUTS = sorted((Path(__file__).parents[1] / "samples" / "inputs").glob("*.mid"))
 GOLDEN: dict[str, str] = {  # tune -> its greedy reconstruction, as `notation` writes it; print that to freeze it anew
+    "drunken-sailor": "69@0-2 69@2-3 69@3-4 69@4-6 69@6-7 69@7-8 69@8-10 69@10-12 62@12-14 65@14-16 67@16-18 67@18-19 67@19-20 67@20-22 67@22-23 67@23-24 67@24-26 60@26-28 64@28-30 67@30-32",
+    "frere-jacques": "65@0-4 67@4-8 69@8-12 65@12-16 65@16-20 67@20-24 69@24-28 65@28-32",
+    "ode-to-joy": "64@0-4 64@4-8 65@8-12 67@12-16 67@16-20 65@20-24 64@24-28 62@28-32",
+    "twinkle": "60@0-4 60@4-8 67@8-12 67@12-16 69@16-20 69@20-24 67@24-32",
 }
 
 pytestmark = pytest.mark.skipif(
