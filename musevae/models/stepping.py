@@ -7,6 +7,16 @@ from torch import Tensor, nn
 
 from musevae.models.lstm import LstmStack
 
+FEATURES_FIRST = 32  # examples from which on it pays to store what is (batch, size) the other way round
+
+
+def features_first(like: Tensor, batch: int, size: int) -> Tensor:
+    """An empty (batch, size), but for small batches stored as (size, batch).
+
+    A matrix product into it is then weight @ state, for which BLAS has up to twice the rate with 64 states.
+    """
+    return like.new_empty(batch, size) if batch < FEATURES_FIRST else like.new_empty(size, batch).T
+
 
 class Cell:
     """One LSTM layer for B examples; each step overwrites its state h and c, (B, H) each.
@@ -18,8 +28,8 @@ class Cell:
     def __init__(self, layer: nn.LSTM, batch: int) -> None:
         w_ih, w_hh, b_ih, b_hh = layer.all_weights[0]
         self.w_ih, self.w_hh, self.bias = w_ih.T, w_hh.T, b_ih + b_hh
-        self.h, self.c = (w_ih.new_empty(batch, layer.hidden_size) for _ in "hc")
-        self.gates = w_ih.new_empty(batch, 4 * layer.hidden_size)
+        self.h, self.c = (features_first(w_ih, batch, layer.hidden_size) for _ in "hc")
+        self.gates = features_first(w_ih, batch, 4 * layer.hidden_size)
         self.input_gate, self.forget_gate, self.candidate, self.output_gate = self.gates.chunk(4, dim=1)
 
     def step(self, bias: Tensor, x: Tensor | None = None) -> None:

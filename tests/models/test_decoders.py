@@ -203,3 +203,10 @@ def test_fixed_weights_give_frozen_numbers(decoder: nn.Module, expected: list[fl
     assert isinstance(decoder, Decoder)
     logits = decoder.logits(torch.arange(T).remainder(V).unsqueeze(0), torch.tensor([[0.5, -1.0, 2.0]]))
     torch.testing.assert_close(logits[0, [0, 5, 11], :2].flatten(), torch.tensor(expected), atol=1e-6, rtol=0)
+
+
+def test_large_batches_stored_the_other_way_round_decode_to_the_same() -> None:
+    torch.manual_seed(0)
+    decoder, z = LstmDecoder(6, [16, 8], 4), torch.randn(48, 4) * 3
+    in_parts = [decoder.decode(part, 12, temperature=0) for part in z.split(16)]
+    assert torch.equal(decoder.decode(z, 12, temperature=0), torch.cat(in_parts))
