@@ -11,7 +11,7 @@ FEATURES_FIRST = 32  # examples from which on it pays to store what is (batch, s
 
 
 def features_first(like: Tensor, batch: int, size: int) -> Tensor:
-    """An empty (batch, size), but for small batches stored as (size, batch).
+    """An empty (batch, size), stored as (size, batch) unless the batch is small.
 
     A matrix product into it is then weight @ state, for which BLAS has up to twice the rate with 64 states.
     """

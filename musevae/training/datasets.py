@@ -31,8 +31,7 @@ class EventDataset(Dataset[Tensor]):
 
 def open_dataset(folder: str | Path) -> dict[str, EventDataset]:
     """The splits of a dataset folder by name; DatasetError when it is none or damaged."""
-    splits = [split for split in SPLITS if split in read_manifest(Path(folder))["windows"]]
-    return {split: EventDataset(torch.from_numpy(np.array(read_split(Path(folder), split)))) for split in splits}
+    return {split: EventDataset(torch.from_numpy(np.array(read_split(Path(folder), split)))) for split in SPLITS}
 
 
 def seeded(device: torch.device, *seeds: int) -> Generator:
@@ -63,10 +62,8 @@ class Batches:
         epoch, index = divmod(step, len(self.events) // self.batch_size)
         if epoch != self._epoch:
             generator = seeded(torch.device("cpu"), self.seed, 0, epoch)
-            self._epoch, self._order = (
-                epoch,
-                torch.randperm(len(self.events), generator=generator).to(self.events.device),
-            )
+            order = torch.randperm(len(self.events), generator=generator)
+            self._epoch, self._order = epoch, order.to(self.events.device)
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         return self.events[chosen].long()
 
