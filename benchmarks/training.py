@@ -21,7 +21,7 @@ def examples_per_second(preset: str, batch: int) -> float:
     vae = MusicVAE.from_preset(preset).train()
     parameters = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, 1e-3)
-    events = torch.randint(vae.output_size, (batch, vae.steps))
+    events = torch.randint(vae.output.size, (batch, vae.steps))
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.sources import Source, SourceError, find_sources
-from musevae.music.melody import FIRST_NOTE, MelodyRepresentation
 from musevae.music.midi import MidiError, parse_midi
+from musevae.music.representation import Representation
 from musevae.music.shards import MANIFEST, SPLITS, DatasetError, is_shard, write_dataset
 
 HELD_OUT = {"validation": 0.05, "test": 0.05}  # shares of the pieces, where no folder names the split
@@ -60,7 +60,7 @@ class Report:
 def prepare(
     inputs: Sequence[str | Path],
     output: str | Path,
-    representation: MelodyRepresentation,
+    representation: Representation,
     *,
     workers: int = 1,
     tracks: Collection[str] | None = None,
@@ -104,7 +104,7 @@ def _check_output(output: Path, force: bool) -> None:
         raise DatasetError(f"{output} already holds {state}: choose another folder, or --force to replace it")
 
 
-def read_piece(source: Source, *, representation: MelodyRepresentation, tracks: Collection[str] | None) -> Piece:
+def read_piece(source: Source, *, representation: Representation, tracks: Collection[str] | None) -> Piece:
     """The windows of one source; a file that cannot be read gives none and says why."""
     try:
         data = source.read()
@@ -176,22 +176,15 @@ def _collect(piece: Piece, report: Report, found: dict[str, list[NDArray[Any]]])
 
 
 def _unique(
-    parts: list[NDArray[Any]], representation: MelodyRepresentation, dedupe: str, report: Report, split: str
+    parts: list[NDArray[Any]], representation: Representation, dedupe: str, report: Report, split: str
 ) -> NDArray[Any]:
     """The windows of a split, the first of each kind, in order."""
     events = np.concatenate([np.empty((0, *representation.shape), representation.dtype), *parts])
-    keep = np.arange(len(events)) if dedupe == "none" else first_of_each(_keys(events, dedupe))
+    keys = representation.at_lowest(events) if dedupe == "transposition" else events
+    keep = np.arange(len(events)) if dedupe == "none" else first_of_each(keys)
     report.windows[split] = len(keep)
     report.duplicates[split] = len(events) - len(keep)
     return events[keep]
-
-
-def _keys(events: NDArray[Any], dedupe: str) -> NDArray[Any]:
-    """What must be equal for two windows to count as one."""
-    if dedupe == "exact":
-        return events
-    lowest = np.where(events >= FIRST_NOTE, events, np.iinfo(events.dtype).max).min(axis=1, keepdims=True, initial=255)
-    return np.where(events >= FIRST_NOTE, events - lowest + FIRST_NOTE, events).astype(events.dtype)
 
 
 def first_of_each(rows: NDArray[Any]) -> NDArray[np.int64]:
@@ -204,7 +197,7 @@ def first_of_each(rows: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _manifest(
-    representation: MelodyRepresentation,
+    representation: Representation,
     sources: Sequence[Source],
     dedupe: str,
     tracks: Collection[str] | None,

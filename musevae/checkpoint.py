@@ -16,25 +16,52 @@ from torch import Tensor
 
 from musevae import config as configs
 from musevae import presets
-from musevae.config import Config
+from musevae.config import (
+    Config,
+    DrumsConfig,
+    GrooveConfig,
+    MelodyConfig,
+    PerformanceConfig,
+    TrioConfig,
+)
 from musevae.files import replaced
 from musevae.models import music_vae
+from musevae.models.nade import Nade
+from musevae.models.outputs import Categorical, DrumCategorical, Groove, MultiCategorical, Output
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+TRIO_DRUMS = 9  # classes of drums, of which a trio's third part has every set
 
 
 class CheckpointError(ValueError):
     """A folder that is no model, or a damaged or newer one; the message begins with its name."""
 
 
+def output(config: Config) -> Output:
+    """The kind of events that a config's representation gives."""
+    match events := config.representation:
+        case MelodyConfig():
+            return Categorical(presets.pitch_classes(events))
+        case DrumsConfig():
+            bits = events.drum_classes
+            return Nade(bits, config.model.nade_hidden) if events.bits else DrumCategorical(bits)
+        case TrioConfig():
+            return MultiCategorical([presets.pitch_classes(events)] * 2 + [1 << TRIO_DRUMS])
+        case GrooveConfig():
+            return Groove(events.drum_classes)
+        case PerformanceConfig():
+            return Categorical(events.classes, ends=True)
+    raise TypeError(f"{events} is no representation that a model is for")
+
+
 class MusicVAE(music_vae.MusicVAE):
     """The tensor-level model that knows its config: made from a preset, a model folder or the Hugging Face hub."""
 
     def __init__(self, config: Config) -> None:
-        events = presets.representation(config.representation)
         model: dict[str, Any] = asdict(config.model)
-        super().__init__(steps=events.steps, input_size=events.classes, output_size=events.classes, **model)
+        del model["nade_hidden"]  # the output's
+        super().__init__(steps=presets.window_steps(config.representation), output=output(config), **model)
         self.config = config
 
     @classmethod

@@ -15,6 +15,16 @@ LIMITS = {  # name -> the least and the most that a number may be
     "bars": (1, 1024),
     "steps_per_quarter": (1, 96),
     "time_signature": (1, 64),
+    "drum_classes": (1, 62),
+    "melody_programs": (0, 127),
+    "bass_programs": (0, 127),
+    "gap_bars": (0, 1024),
+    "instruments": (1, 1024),
+    "events": (1, LARGE),
+    "classes": (2, LARGE),
+    "control_size": (0, LARGE),
+    "nade_hidden": (1, LARGE),
+    "dropout": (0, 0.99),
     "z_size": (1, LARGE),
     "encoder_sizes": (1, LARGE),
     "decoder_sizes": (1, LARGE),
@@ -41,7 +51,7 @@ LIMITS = {  # name -> the least and the most that a number may be
 }
 
 CHOICES = {  # name -> what a word of a model's or a training's config may be
-    "encoder": ("bidirectional", "hierarchical"),
+    "encoder": ("bidirectional", "hierarchical", "none"),
     "decoder": ("flat", "hierarchical"),
     "learning_rate_schedule": ("exponential", "cosine"),
     "sampling": ("teacher_forcing", "inverse_sigmoid"),
@@ -56,18 +66,81 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class RepresentationConfig:
-    """Which events a model reads and writes."""
+    """Which events a model reads and writes; the kinds of them are below, by name."""
 
-    name: str = "melody"
+    name: str
     bars: int = 2
     steps_per_quarter: int = 4
     time_signature: tuple[int, ...] = (4, 4)
+
+    def __post_init__(self) -> None:
+        if type(self) is not KINDS[known(self.name, KINDS, "representation ")]:
+            raise ConfigError(f"representation.name cannot be changed to {self.name!r}: choose a preset of that kind")
+        _check_values(self)
+
+
+@dataclass(frozen=True)
+class MelodyConfig(RepresentationConfig):
+    """One note at a time, see music/melody.py."""
+
+    name: str = "melody"
     min_pitch: int = 21
     max_pitch: int = 108
     max_chord_share: float = 0.1
 
-    def __post_init__(self) -> None:
-        _check_values(self)
+
+@dataclass(frozen=True)
+class DrumsConfig(RepresentationConfig):
+    """Sets of drums, as one class or as bits, see music/drums.py."""
+
+    name: str = "drums"
+    drum_classes: int = 9
+    bits: bool = False
+
+
+@dataclass(frozen=True)
+class TrioConfig(RepresentationConfig):
+    """Melody, bass and drums, see music/trio.py."""
+
+    name: str = "trio"
+    bars: int = 16
+    min_pitch: int = 21
+    max_pitch: int = 108
+    melody_programs: tuple[int, ...] = (0, 31)
+    bass_programs: tuple[int, ...] = (32, 39)
+    gap_bars: int = 2
+
+
+@dataclass(frozen=True)
+class GrooveConfig(RepresentationConfig):
+    """Hits, velocities and offsets of drums (Gillick et al. 2019): tensors only, their music is not read yet."""
+
+    name: str = "groove"
+    drum_classes: int = 9
+
+
+@dataclass(frozen=True)
+class PerformanceConfig(RepresentationConfig):
+    """One bar of several instruments, each a segment of performance events (Simon et al. 2018): tensors only.
+
+    The last of `classes` ends an instrument, and `classes` itself fills its segment up.
+    """
+
+    name: str = "performance"
+    bars: int = 1
+    steps_per_quarter: int = 24
+    instruments: int = 8
+    events: int = 64  # of each instrument
+    classes: int = 490
+
+
+KINDS: dict[str, type[RepresentationConfig]] = {
+    "melody": MelodyConfig,
+    "drums": DrumsConfig,
+    "trio": TrioConfig,
+    "groove": GrooveConfig,
+    "performance": PerformanceConfig,
+}
 
 
 @dataclass(frozen=True)
@@ -75,12 +148,15 @@ class ModelConfig:
     """Architecture (Roberts et al. 2018, section 3); `segments` is the conductor's number of steps."""
 
     z_size: int = 256
-    encoder: str = "bidirectional"  # or "hierarchical"
+    encoder: str = "bidirectional"  # or "hierarchical", or "none" for a model that decodes only
     encoder_sizes: tuple[int, ...] = (512,)
     decoder: str = "flat"  # or "hierarchical"
     decoder_sizes: tuple[int, ...] = (256, 256)
     conductor_sizes: tuple[int, ...] | None = None  # the decoder's where None
     segments: int | None = None
+    control_size: int = 0  # features of each step that are given to encoder and decoder, as chords are
+    dropout: float = 0.0  # of the input of each LSTM layer
+    nade_hidden: int = 128  # where the events are bits
     informative_start: bool = False  # see MusicVAE
 
     def __post_init__(self) -> None:
@@ -122,7 +198,7 @@ class Config:
 
     preset: str
     about: str = ""
-    representation: RepresentationConfig = field(default_factory=RepresentationConfig)
+    representation: RepresentationConfig = field(default_factory=MelodyConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     provenance: Mapping[str, Any] = field(default_factory=dict)  # data, licences, steps, seed, held-out figures
@@ -137,7 +213,7 @@ def from_dict(content: Mapping[str, Any]) -> Config:
     version = content.get("format_version")
     if version != FORMAT_VERSION:
         raise ConfigError(f"format version {version!r}; this musevae reads {FORMAT_VERSION}: update musevae")
-    return _read(Config, {key: value for key, value in content.items() if key != "format_version"}, "")
+    return _read({key: value for key, value in content.items() if key != "format_version"}, Config)
 
 
 def override(config: Config, settings: Iterable[str]) -> Config:
@@ -166,19 +242,26 @@ def known(name: str, names: Iterable[str], prefix: str = "") -> str:
     raise ConfigError(f"{prefix}{name} is unknown: {hint}")
 
 
-def _read(cls: type[T], content: Any, prefix: str) -> T:  # noqa: ANN401 - JSON
+def _read(content: Any, cls: type[T], name: str = "") -> T:  # noqa: ANN401 - JSON
+    """A JSON object as the dataclass `cls`, of a representation as the kind that its name says."""
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{prefix.rstrip('.') or 'config.json'} must be an object, not {content!r}")
-    types = _types(cls)
+        raise ConfigError(f"{name or 'config.json'} must be an object, not {content!r}")
+    prefix = f"{name}." if name else ""
+    kind = (
+        KINDS[known(str(content.get("name", "melody")), KINDS, "representation ")]
+        if cls is RepresentationConfig
+        else cls
+    )
+    types = _types(kind)
     values: dict[str, Any] = {}
     for key, value in content.items():
-        kind = types[known(key, types, prefix)]
-        nested = isinstance(kind, type) and is_dataclass(kind)
-        values[key] = _read(kind, value, f"{prefix}{key}.") if nested else _checked(value, kind, prefix + key)
+        field_type = types[known(key, types, prefix)]
+        nested = isinstance(field_type, type) and is_dataclass(field_type)
+        values[key] = (_read if nested else _checked)(value, field_type, f"{prefix}{key}")
     try:
-        return cls(**values)
+        return kind(**values)  # type: ignore[return-value]
     except TypeError as error:
-        raise ConfigError(f"{prefix.rstrip('.') or 'config.json'} is incomplete: {error}") from None
+        raise ConfigError(f"{name or 'config.json'} is incomplete: {error}") from None
 
 
 def _types(cls: type) -> dict[str, Any]:

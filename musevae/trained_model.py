@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,10 +16,11 @@ from torch import Generator, Tensor
 
 from musevae import presets
 from musevae.checkpoint import MusicVAE, save_model
-from musevae.config import Config
+from musevae.config import Config, ConfigError
 from musevae.latent import slerp
 from musevae.music.midi import from_pretty_midi, read_midi
-from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
+from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence, concatenate
+from musevae.music.representation import Representation
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -35,7 +37,7 @@ class Excerpt:
     """The window of a tune that a model reads."""
 
     name: str
-    events: NDArray[np.uint8]  # (T,)
+    events: NDArray[Any]  # (T, ...)
     bar: int  # number of its first bar, the tune's first being 1
     whole: bool  # whether it holds all the notes of the melody
     qpm: float
@@ -51,38 +53,75 @@ class TrainedModel:
 
     def __init__(self, vae: MusicVAE, name: str) -> None:
         self.vae, self.name = vae, name
-        self.representation = presets.representation(vae.config.representation)
 
     @property
     def config(self) -> Config:
         """What the model is and where its weights come from."""
         return self.vae.config
 
+    @cached_property
+    def representation(self) -> Representation:
+        """Which events stand for which music; ConfigError for a model that has no music side yet, but in tensors."""
+        if self.config.model.control_size:
+            raise ConfigError(f"{self.name} is given a control at each step: use `vae`, which takes it as a tensor")
+        return presets.representation(self.config.representation)
+
     def __repr__(self) -> str:
-        return f"TrainedModel({self.name!r}, {self.representation}, {self.vae.num_parameters:,} parameters)"
+        return f"TrainedModel({self.name!r}, {self.config.representation}, {self.vae.num_parameters:,} parameters)"
 
     def sample(
-        self, n: int = 1, *, temperature: float = DEFAULT_TEMPERATURE, seed: int | None = None, qpm: float = DEFAULT_QPM
+        self,
+        n: int = 1,
+        *,
+        windows: int = 1,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
     ) -> list[NoteSequence]:
-        """`n` tunes decoded from the prior; one without a single note is drawn again."""
-        return self.sample_counting(n, temperature=temperature, seed=seed, qpm=qpm)[0]
+        """`n` tunes decoded from the prior; one without a single note is drawn again.
+
+        With several `windows`, a tune is so many in a row, on the great circle from one draw of the prior to another.
+        """
+        return self.sample_counting(n, windows=windows, temperature=temperature, seed=seed, qpm=qpm)[0]
 
     def sample_counting(
-        self, n: int, *, temperature: float = DEFAULT_TEMPERATURE, seed: int | None = None, qpm: float = DEFAULT_QPM
+        self,
+        n: int,
+        *,
+        windows: int = 1,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
     ) -> tuple[list[NoteSequence], int]:
         """`sample`, and how many tunes had to be drawn again."""
-        if n < 1:
-            raise ValueError(f"n is {n}; at least 1 tune must be asked for")
+        for name, asked in {"n": n, "windows": windows}.items():
+            if asked < 1:
+                raise ValueError(f"{name} is {asked}; at least 1 must be asked for")
         draw = self._generator(seed)
-        events = self._decode(self._prior(n, draw), temperature, draw)
+        events = self._sample(n, windows, temperature, draw)
         redrawn = 0
         for _ in range(REDRAWS):
-            silent = ~self.representation.onsets(events).any(1)
+            silent = ~self._struck(events)
             if not silent.any():
                 break
             redrawn += int(silent.sum())
-            events[silent] = self._decode(self._prior(int(silent.sum()), draw), temperature, draw)
-        return [self._tune(row, qpm) for row in events], redrawn
+            events[silent] = self._sample(int(silent.sum()), windows, temperature, draw)
+        return [concatenate(self._tune(window, qpm) for window in tune) for tune in events], redrawn
+
+    def _sample(self, n: int, windows: int, temperature: float, draw: Generator) -> NDArray[np.int64]:
+        """Events (n, windows, T, ...), each tune's windows on a path through the latent space."""
+        z = self._prior(n, draw)
+        if windows > 1:
+            ends = zip(z, self._prior(n, draw), strict=True)
+            z = torch.cat([self.path(start, end, windows) for start, end in ends]).to(z.dtype)
+        events = self._decode(z, temperature, draw)
+        return events.reshape(n, windows, *events.shape[1:])
+
+    def _struck(self, events: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which tunes (N, ...) have anything struck in them, (N,)."""
+        struck: NDArray[np.bool_] = self.representation.onsets(self.representation.tokens(events))
+        struck = struck.reshape(len(events), -1)
+        return np.any(struck, axis=1)  # type: ignore[no-any-return]
 
     def encode(
         self, tunes: Sequence[Tune], *, track: int | str | None = None, bar: int | None = None
@@ -98,7 +137,7 @@ class TrainedModel:
     def _encode(self, excerpts: Sequence[Excerpt]) -> NDArray[np.float32]:
         if not excerpts:
             raise ValueError("there is nothing to encode: give at least one tune")
-        events = torch.from_numpy(np.stack([excerpt.events for excerpt in excerpts])).to(self._device)
+        events = torch.from_numpy(np.stack([excerpt.events for excerpt in excerpts]).astype(np.int64)).to(self._device)
         with torch.inference_mode():
             means = [self.vae.posterior(batch).mu for batch in torch.split(events, BATCH)]
         return torch.cat(means).cpu().numpy()

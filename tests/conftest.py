@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from musevae.checkpoint import MusicVAE
-from musevae.config import Config, ModelConfig, RepresentationConfig, TrainConfig
+from musevae.config import Config, MelodyConfig, ModelConfig, TrainConfig
 from musevae.music.melody import FIRST_NOTE
 from musevae.music.note_sequence import Note, NoteSequence
 from musevae.music.shards import write_dataset
@@ -32,7 +32,7 @@ MakeDataset = Callable[..., Path]
 
 TINY = Config(
     preset="tiny",
-    representation=RepresentationConfig(bars=1, steps_per_quarter=2, min_pitch=60, max_pitch=71),
+    representation=MelodyConfig(bars=1, steps_per_quarter=2, min_pitch=60, max_pitch=71),
     model=ModelConfig(z_size=4, encoder_sizes=(8,), decoder_sizes=(8,)),
     train=TrainConfig(steps=8, batch_size=4, log_every=1, validate_every=2, transpose=2),
 )

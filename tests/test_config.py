@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musevae.config import Config, ConfigError, ModelConfig, RepresentationConfig, TrainConfig, from_dict, override
+from musevae.config import Config, ConfigError, MelodyConfig, ModelConfig, TrainConfig, from_dict, override
 
 CONFIG = Config(
     "tune-maker",
     about="a config with nothing left at its default",
-    representation=RepresentationConfig(bars=3, time_signature=(6, 8), min_pitch=30),
+    representation=MelodyConfig(bars=3, time_signature=(6, 8), min_pitch=30),
     model=ModelConfig(z_size=7, encoder_sizes=(3, 4), conductor_sizes=(5,), segments=2, decoder="hierarchical"),
     train=TrainConfig(steps=9, learning_rate=0.5, sampling="inverse_sigmoid"),
     provenance={"data": ["a.zip"], "steps": 9},

@@ -21,7 +21,7 @@ pytestmark = [
 def test_figures_on_the_gpu_are_those_of_the_cpu(preset: str) -> None:
     torch.manual_seed(0)
     cpu = MusicVAE.from_preset(preset).eval()
-    events = torch.randint(cpu.output_size, (4, cpu.steps))
+    events = torch.randint(cpu.output.size, (4, cpu.steps))
     with torch.inference_mode():
         mu = cpu.posterior(events).mu
         logits, greedy = cpu.logits(events, mu), cpu.decode(mu, temperature=0.0)

@@ -35,6 +35,8 @@ THIRD_PARTY = {  # room, or module where it differs -> what it may import beside
     "points": {"numpy"},
     "training": {"torch", "numpy"},
     "trained_model": {"torch", "numpy"},
+    "magenta": {"numpy"},
+    "magenta.conversion": {"numpy", "torch"},
     "pretrained": {"torch"},
 }
 

@@ -14,7 +14,7 @@ from musevae import pretrained, slerp, trained_model
 from musevae.checkpoint import MusicVAE
 from musevae.config import Config
 from musevae.music.midi import MidiError, write_midi
-from musevae.music.note_sequence import Note, NoteSequence, Tempo
+from musevae.music.note_sequence import Note, NoteSequence, Tempo, concatenate
 from musevae.trained_model import Excerpt, TrainedModel
 
 Verb = Callable[[TrainedModel, NoteSequence, int], list[NoteSequence]]
@@ -271,6 +271,25 @@ def test_sample_without_a_note_is_drawn_again_and_counted(model: TrainedModel, m
     assert 5 <= redrawn <= 60
 
 
+def test_long_sample_goes_on_a_great_circle_from_draw_to_draw(model: TrainedModel) -> None:
+    tune = model.sample(1, windows=5, temperature=0, seed=2)[0]
+    draw = torch.Generator().manual_seed(2)
+    start, end = torch.randn(1, 4, generator=draw)[0], torch.randn(1, 4, generator=draw)[0]
+    z = slerp(start, end, torch.linspace(0, 1, 5, dtype=torch.float64))
+    assert tune == concatenate(model.decode(z, temperature=0))
+    assert tune.end_time == 5 * 4
+
+
+def test_sample_of_one_window_is_the_plain_sample(model: TrainedModel) -> None:
+    assert model.sample(3, windows=1, seed=4) == model.sample(3, seed=4)
+
+
+@pytest.mark.parametrize("windows", [0, -1])
+def test_long_sample_has_at_least_one_window(model: TrainedModel, windows: int) -> None:
+    with pytest.raises(ValueError, match=f"windows is {windows}; at least 1"):
+        model.sample(1, windows=windows)
+
+
 def test_model_that_is_always_silent_gives_up(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model.vae, "decode", lambda z, *_: torch.zeros(len(z), 8, dtype=torch.int64))
     made, redrawn = model.sample_counting(2, seed=3)
@@ -301,7 +320,7 @@ def test_sixteen_bar_hierarchical_model_makes_music_too(tiny: Config, tune: Note
 
 
 def test_repr_names_model_representation_and_size(model: TrainedModel) -> None:
-    assert repr(model).startswith("TrainedModel('tiny', MelodyRepresentation(bars=1, ")
+    assert repr(model).startswith("TrainedModel('tiny', MelodyConfig(name='melody', bars=1, ")
     assert repr(model).endswith(f" {model.vae.num_parameters:,} parameters)")
 
 

@@ -11,14 +11,14 @@ from types import FrameType
 import click
 
 from musevae import __version__
-from musevae.cli import dataset, generation, latent, models, training
+from musevae.cli import dataset, generation, latent, magenta, models, training
 from musevae.cli.errors import OneLineErrors
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="musevae")
 def cli() -> None:
-    """Sample, vary and interpolate melodies with MusicVAE, and train it on your own MIDI files."""
+    """Sample, vary and interpolate music with MusicVAE, and train it on your own MIDI files."""
 
 
 COMMANDS = (
@@ -32,6 +32,7 @@ COMMANDS = (
     dataset.prepare,
     training.train,
     training.evaluate,
+    magenta.import_magenta,
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,14 +15,22 @@ TUNE = click.Path(path_type=Path)
 
 @click.command()
 @options.tune_count(8)
+@click.option(
+    "--windows",
+    type=click.IntRange(1, options.MAX_WINDOWS),
+    default=1,
+    show_default=True,
+    help="Length of each tune, in windows of the model, on a path through the latent space.",
+)
 @with_job
-def sample(n: int, job: Job) -> None:
+def sample(n: int, windows: int, job: Job) -> None:
     """Make new tunes."""
     from musevae.music.note_sequence import DEFAULT_QPM  # numpy
 
     model = job.load()
     paths = job.paths(numbered(f"{model.name}-sample-s{job.seed}", n))
-    tunes, redrawn = model.sample_counting(n, temperature=job.temperature, seed=job.seed, qpm=job.qpm or DEFAULT_QPM)
+    chosen: dict[str, Any] = {"temperature": job.temperature, "seed": job.seed, "qpm": job.qpm or DEFAULT_QPM}
+    tunes, redrawn = model.sample_counting(n, windows=windows, **chosen)
     job.finish(model, tunes, paths, redrawn=redrawn)
 
 

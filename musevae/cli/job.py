@@ -143,7 +143,8 @@ def say_excerpts(excerpts: Sequence[Excerpt], model: TrainedModel) -> None:
     for excerpt in excerpts:
         if not excerpt.whole:
             last = excerpt.bar + model.representation.bars - 1
-            click.echo(f"{excerpt.name}: bars {excerpt.bar}-{last} of the melody (--bar N chooses others)")
+            kind = model.representation.name
+            click.echo(f"{excerpt.name}: bars {excerpt.bar}-{last} of the {kind} (--bar N chooses others)")
 
 
 def described(excerpts: Sequence[Excerpt], model: TrainedModel) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import click
 DEFAULT_MODEL = "melody-2bar"  # what pretrained.DEFAULT says; that module would load torch
 DEFAULT_TEMPERATURE = 0.5  # likewise trained_model.DEFAULT_TEMPERATURE
 MAX_TUNES = 100_000  # of one call
+MAX_WINDOWS = 10_000  # of one tune
 FRESH_SEEDS = 1_000_000  # few enough digits for a file name
 SEEDS = click.IntRange(0, 2**63 - 1)
 

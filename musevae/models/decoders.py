@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from musevae.models.lstm import LstmStack, glorot_linear
-from musevae.models.outputs import check_temperature, sample, uniform
+from musevae.models.outputs import Logits, Output, check_temperature, uniform
 from musevae.models.stepping import Stepper
 
 
@@ -28,12 +28,12 @@ class LstmDecoder(nn.Module):
     """
 
     def __init__(
-        self, output_size: int, sizes: Sequence[int], z_size: int, *, control_size: int = 0, dropout: float = 0.0
+        self, output: Output, sizes: Sequence[int], z_size: int, *, control_size: int = 0, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.output_size, self.z_size = output_size, z_size
-        self.stack = LstmStack(output_size + z_size + control_size, sizes, z_size, dropout=dropout)
-        self.output = glorot_linear(sizes[-1], output_size)
+        self.output, self.z_size = output, z_size
+        self.stack = LstmStack(output.feedback_size + z_size + control_size, sizes, z_size, dropout=dropout)
+        self.projection = glorot_linear(sizes[-1], output.size)
 
     def logits(
         self,
@@ -43,8 +43,8 @@ class LstmDecoder(nn.Module):
         *,
         sampling_probability: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Logits (B, T, V) at every step of events (B, T) int64 given the events before it (teacher forcing).
+    ) -> Logits:
+        """Logits (B, T, V) at every step of events (B, T, ...) given the events before it (teacher forcing).
 
         Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step alone, the next
         step sees an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw,
@@ -55,14 +55,22 @@ class LstmDecoder(nn.Module):
         z = z if z.dim() == 3 else z.unsqueeze(1)
         (batch, segments, _), steps = z.shape, events.shape[1]
         length = segment_length(steps, segments)
-        previous = F.pad(events[:, :-1], (1, 0), value=self.output_size).reshape(-1, length)  # none at step 0
+        codes = self.output.feedback(events)
+        previous = torch.cat([self._none(codes[:, :1]), codes[:, :-1]], dim=1)
         z = z.flatten(0, 1)  # (B * S, Z)
         extra = z.unsqueeze(1)
         if control is not None:
             extra = torch.cat([extra.expand(-1, length, -1), control.reshape(len(z), length, -1)], dim=-1)
-        hidden = self.stack(previous, z, extra)
-        logits: Tensor = self.output(hidden)
-        return logits.reshape(batch, steps, -1)
+        hidden = self.stack(previous.reshape(len(z), length, *codes.shape[2:]), z, extra)
+        return self.output.split(self.projection(hidden).reshape(batch, steps, -1))
+
+    def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
+        """-log p(events) (B,) in nats, summed over steps."""
+        return self.output.negative_log_likelihood(logits, events)
+
+    def most_probable(self, logits: Logits) -> Tensor:
+        """The events (B, T, ...) that are most probable, each by itself, under logits (B, T, V)."""
+        return self.output.sample(logits, temperature=0.0)
 
     def decode(
         self,
@@ -72,35 +80,92 @@ class LstmDecoder(nn.Module):
         generator: torch.Generator | None = None,
         control: Tensor | None = None,
     ) -> Tensor:
-        """Events (B, T) int64 drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
+        """Events (B, T, ...) drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
         check_temperature(temperature)
-        return self._run(z, steps, control, lambda logits, t: sample(logits, temperature, generator))
+        return self._run(z, steps, control, lambda logits, t: self.output.sample(logits, temperature, generator))
 
     def _mix(
         self, events: Tensor, z: Tensor, control: Tensor | None, probability: float, generator: torch.Generator | None
     ) -> Tensor:
-        """Events (B, T), each replaced with a probability by a draw from the model, which saw the mixture before it."""
-        keep = uniform(events.shape, events.device, generator) >= probability
+        """Events, each replaced with a probability by a draw from the model, which saw the mixture before it."""
+        keep = uniform(events.shape[:2], events.device, generator) >= probability
+        keep = keep.reshape(*keep.shape, *(1 for _ in self.output.shape))
 
-        def choose(logits: Tensor, t: int) -> Tensor:
-            return torch.where(keep[:, t], events[:, t], sample(logits, generator=generator))
+        def choose(logits: Logits, t: int) -> Tensor:
+            drawn = self.output.sample(logits, self.output.scheduled_temperature, generator)
+            return torch.where(keep[:, t], events[:, t], drawn)
 
         return self._run(z, events.shape[1], control, choose)
 
-    def _run(self, z: Tensor, steps: int, control: Tensor | None, choose: Callable[[Tensor, int], Tensor]) -> Tensor:
-        """Events (B, T) int64, one by one: choose(logits (B, V), t) gives step t's, (B,), which step t + 1 sees."""
+    def _run(self, z: Tensor, steps: int, control: Tensor | None, choose: Callable[[Logits, int], Tensor]) -> Tensor:
+        """Events (B, T, ...), one by one: choose(logits, t) gives step t's, (B, ...), which step t + 1 sees."""
         with torch.inference_mode():
             z = z if z.dim() == 3 else z.unsqueeze(1)
             batch, segments, _ = z.shape
             length = segment_length(steps, segments)
-            stepper = Stepper(self.stack, self.output, batch)
-            event = torch.full((batch,), self.output_size, device=z.device)  # none yet
-            events = []
+            stepper = Stepper(self.stack, self.projection, self.output.feedback_size, batch)
+            shape = (batch, *self.output.shape)
+            previous = self._none(self.output.feedback(torch.zeros(shape, dtype=torch.int64, device=z.device)))
+            events: list[Tensor] = []
             for t in range(steps):
                 if t % length == 0:
                     stepper.start(z[:, t // length])
-                logits = stepper.step(event, None if control is None else control[:, t])
-                event = choose(logits, t)
+                logits = stepper.step(previous, None if control is None else control[:, t])
+                event = choose(self.output.split(logits), t)
+                if self.output.ends and t % length:
+                    event = event.masked_fill(events[-1] >= self.output.size - 1, self.output.size)
                 events.append(event)
+                previous = self.output.feedback(event)
             result = torch.stack(events, dim=1)
         return result.clone()  # no longer an inference tensor: it may be trained on
+
+    def _none(self, codes: Tensor) -> Tensor:
+        """What stands for no event, shaped as the codes of events."""
+        none = 0 if codes.is_floating_point() else self.output.feedback_size
+        return torch.full_like(codes, none)
+
+
+class SplitDecoder(nn.Module):
+    """One decoder for each part of an event, each seeing its own part alone: events (B, T, K), a tuple of K logits.
+
+    Magenta's SplitMultiOutLstmDecoder, the core of its trios.
+    """
+
+    def __init__(self, output: Output, parts: Sequence[LstmDecoder]) -> None:
+        super().__init__()
+        self.output = output
+        self.parts = cast("Sequence[LstmDecoder]", nn.ModuleList(parts))
+
+    def logits(
+        self,
+        events: Tensor,
+        z: Tensor,
+        control: Tensor | None = None,
+        *,
+        sampling_probability: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Logits:
+        """`LstmDecoder.logits` of each part, (B, T, V) each."""
+        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "generator": generator}
+        parts = zip(self.parts, events.unbind(-1), strict=True)
+        return tuple(cast(Tensor, part.logits(of, z, control, **mixing)) for part, of in parts)
+
+    def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
+        """-log p(events) (B,) in nats, summed over parts and steps."""
+        parts = zip(self.parts, logits, events.unbind(-1), strict=True)
+        return torch.stack([part.negative_log_likelihood(own, of) for part, own, of in parts]).sum(0)
+
+    def most_probable(self, logits: Logits) -> Tensor:
+        """The events (B, T, K) that are most probable under the logits of each part."""
+        return torch.stack([part.most_probable(own) for part, own in zip(self.parts, logits, strict=True)], dim=-1)
+
+    def decode(
+        self,
+        z: Tensor,
+        steps: int,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        control: Tensor | None = None,
+    ) -> Tensor:
+        """`LstmDecoder.decode` of each part, together (B, T, K)."""
+        return torch.stack([part.decode(z, steps, temperature, generator, control) for part in self.parts], dim=-1)

@@ -29,10 +29,10 @@ class BidirectionalLstmEncoder(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed events x (B, T) int64, or any float inputs x (B, T, D), as [h forward, h backward] (B, 2H).
 
-        With `lengths` (B,) int64, steps from there on are not read.
+        With `lengths` (B,) int64, at least 1, steps from there on are not read.
         """
         if lengths is not None:
-            return self._packed(x, lengths)
+            return self._packed(x, lengths.flatten())
         for layer in self.layers:
             x = run_layer(layer, x, dropout=self.dropout if self.training else 0.0)
         forward, backward = x.chunk(2, dim=-1)
@@ -61,12 +61,15 @@ class HierarchicalLstmEncoder(nn.Module):
         inputs = (input_size, *(self.output_size for _ in self.lengths[1:]))
         self.levels = nn.ModuleList(BidirectionalLstmEncoder(n, sizes, dropout=dropout) for n in inputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Embed events x (B, T) int64 or float inputs x (B, T, D), T the product of the lengths, as (B, 2H)."""
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Embed events x (B, T) int64 or float inputs x (B, T, D), T the product of the lengths, as (B, 2H).
+
+        With `lengths` (B, S) int64, at least 1, steps of each first-level segment from there on are not read.
+        """
         batch = len(x)
         for level, length in zip(self.levels, self.lengths, strict=True):
             segments = x.reshape(-1, length, *x.shape[2:])  # (B * S, length[, D])
-            x = level(segments).reshape(batch, -1, self.output_size)  # (B, S, 2H)
+            x, lengths = level(segments, lengths).reshape(batch, -1, self.output_size), None  # (B, S, 2H)
         return x.squeeze(1)
 
 

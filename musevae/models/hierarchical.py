@@ -10,21 +10,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder
+from musevae.models.decoders import LstmDecoder, SplitDecoder
 from musevae.models.lstm import LstmStack
+from musevae.models.outputs import Logits, Output
 
 
 class HierarchicalLstmDecoder(nn.Module):
     """A conductor over S segments, and a core decoder that starts each segment from the conductor's output.
 
-    The core's z is that output: core.stack's z_size is conductor_sizes[-1]. The conductor has no dropout.
+    The core's z is that output: its z_size is conductor_sizes[-1]. The conductor has no dropout.
     """
 
-    def __init__(self, core: LstmDecoder, conductor_sizes: Sequence[int], z_size: int, segments: int) -> None:
+    def __init__(
+        self, core: LstmDecoder | SplitDecoder, conductor_sizes: Sequence[int], z_size: int, segments: int
+    ) -> None:
         super().__init__()
         self.segments = segments
         self.conductor = LstmStack(1, conductor_sizes, z_size)
         self.core = core
+
+    @property
+    def output(self) -> Output:
+        """The kind of the events."""
+        return self.core.output
 
     def embeddings(self, z: Tensor) -> Tensor:
         """The conductor's outputs (B, S, E) for z (B, Z); it sees nothing but its initial state, its input is zeros."""
@@ -39,11 +47,19 @@ class HierarchicalLstmDecoder(nn.Module):
         *,
         sampling_probability: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Logits (B, T, V) for events (B, T) int64 and z (B, Z): `LstmDecoder.logits`, all segments at once."""
+    ) -> Logits:
+        """Logits (B, T, V) for events (B, T, ...) and z (B, Z): `LstmDecoder.logits`, all segments at once."""
         return self.core.logits(
             events, self.embeddings(z), control, sampling_probability=sampling_probability, generator=generator
         )
+
+    def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
+        """-log p(events) (B,) in nats, summed over steps."""
+        return self.core.negative_log_likelihood(logits, events)
+
+    def most_probable(self, logits: Logits) -> Tensor:
+        """The events (B, T, ...) that are most probable, each by itself, under logits (B, T, V)."""
+        return self.core.most_probable(logits)
 
     def decode(
         self,
@@ -53,6 +69,6 @@ class HierarchicalLstmDecoder(nn.Module):
         generator: torch.Generator | None = None,
         control: Tensor | None = None,
     ) -> Tensor:
-        """Events (B, T) int64 for z (B, Z): `LstmDecoder.decode`, segment after segment."""
+        """Events (B, T, ...) for z (B, Z): `LstmDecoder.decode`, segment after segment."""
         with torch.no_grad():
             return self.core.decode(self.embeddings(z), steps, temperature, generator, control)

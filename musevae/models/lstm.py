@@ -83,9 +83,9 @@ def run_layer(
 ) -> Tensor:
     """Outputs (B, T, H) or, of a bidirectional layer, (B, T, 2H), from state (h, c), (B, H) each, or zeros.
 
-    x is float (B, T, D), or events (B, T) int64 that stand for one-hot vectors, the class after the last for zeros; to
-    these the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a GPU this is cuDNN's
-    layer; elsewhere a one-hot vector's product is a row of a table, and a constant's is taken once.
+    x is float (B, T, D), or classes (B, T) or (B, T, K) int64 that stand for vectors with (K) ones, the class after the
+    last for zeros; to either the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a
+    GPU this is cuDNN's layer; elsewhere a one's product is a row of a table, and a constant's is taken once.
     """
     if x.is_cuda or dropout:
         return fused(layer, F.dropout(dense(x, extra, layer.input_size), dropout), state)
@@ -117,24 +117,30 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
 
 def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:
     """The inputs of `run_layer` written out, (B, T, size)."""
-    if x.is_floating_point():
-        return x
-    if extra is None:
-        return one_hot(x, size)
-    vectors = one_hot(x, size - extra.shape[-1], extra.dtype)
-    return torch.cat([vectors, extra.expand(-1, x.shape[1], -1)], dim=-1)
+    dtype = torch.get_default_dtype() if extra is None else extra.dtype
+    features = 0 if extra is None else extra.shape[-1]
+    vectors = x if x.is_floating_point() else one_hot(x, size - features, dtype)
+    return vectors if extra is None else torch.cat([vectors, extra.expand(-1, x.shape[1], -1)], dim=-1)
 
 
 def input_product(x: Tensor, extra: Tensor | None, weight: Tensor) -> Tensor:
     """`dense(x, extra) @ weight.T` (T, B, 4H), time first, for weight (4H, D)."""
-    if x.is_floating_point():
-        return x.transpose(0, 1) @ weight.T
     events, features = weight.T.tensor_split((weight.shape[1] - (0 if extra is None else extra.shape[-1]),))
-    product = F.embedding(x.T, F.pad(events, (0, 0, 0, 1)))  # the last row: no event
+    product = looked_up(x.transpose(0, 1), F.pad(events, (0, 0, 0, 1)))  # the last row: no event
     return product if extra is None else product + extra.transpose(0, 1) @ features
 
 
+def looked_up(x: Tensor, table: Tensor) -> Tensor:
+    """The product x @ table[:-1] of vectors x (A, B, D), or of the vectors that classes (A, B[, K]) stand for."""
+    if x.is_floating_point():
+        return x @ table[:-1]
+    if x.dim() == 2:
+        return F.embedding(x, table)
+    return F.embedding_bag(x.flatten(0, 1), table, mode="sum").reshape(*x.shape[:2], -1)
+
+
 def one_hot(events: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Classes (B, T) int64 as one-hot vectors (B, T, size), class `size` as zeros."""
-    vectors = torch.zeros(*events.shape, size + 1, dtype=dtype, device=events.device)
-    return vectors.scatter_(-1, events.unsqueeze(-1), 1)[..., :size]
+    """Classes (B, T) or (B, T, K) int64 as vectors (B, T, size) with a one for each, class `size` as zeros."""
+    classes = events if events.dim() == 3 else events.unsqueeze(-1)
+    vectors = torch.zeros(*classes.shape[:2], size + 1, dtype=dtype, device=events.device)
+    return vectors.scatter_(-1, classes, 1)[..., :size]

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder
+from musevae.models.decoders import LstmDecoder, SplitDecoder
 from musevae.models.elbo import Elbo
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
 from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.lstm import LstmStack, dense
-from musevae.models.outputs import negative_log_likelihood
+from musevae.models.outputs import Categorical, Logits, MultiCategorical, Output
 
-ENCODERS = ("bidirectional", "hierarchical")
+ENCODERS = ("bidirectional", "hierarchical", "none")
 DECODERS = ("flat", "hierarchical")
 INFORMATIVE_SIGMA_BIAS = -2.0  # sigma begins at softplus(-2) = 0.13, not at softplus(0) = 0.69
 
 
 class MusicVAE(nn.Module):
-    """Encoder, posterior and decoder of windows of `steps` events, each of `input_size` classes.
+    """Encoder, posterior and decoder of windows of `steps` events of the kind that `output` says.
 
-    Every `events` is (B, T) of any integer dtype with T = steps, every `control` (B, T, C) with C = control_size and is
-    required where C > 0. `hierarchical` encoders and decoders see `segments` equal segments. In training, `dropout` is
-    the probability with which each element of an LSTM layer's input is dropped (1 - Magenta's keep probability).
-    `informative_start` begins training with a posterior that says much and a decoder that hears it, where Magenta's are
-    nearly constant.
+    Every `events` is (B, T, *output.shape) with T = steps, of any integer dtype unless `output.floating`; every
+    `control` is (B, T, C) with C = control_size and required where C > 0. `hierarchical` encoders and decoders see
+    `segments` equal segments; a hierarchical decoder of several classes a step has a core for each. In training,
+    `dropout` is the probability with which each element of an LSTM layer's input is dropped (1 - Magenta's keep
+    probability). `informative_start` begins training with a posterior that says much and a decoder that hears it, where
+    Magenta's are nearly constant. With encoder "none" the model decodes only, and has no posterior.
     """
 
     def __init__(
         self,
         *,
         steps: int,
-        input_size: int,
-        output_size: int,
+        output: Output,
         z_size: int,
         encoder_sizes: Sequence[int],
         decoder_sizes: Sequence[int],
-        encoder: Literal["bidirectional", "hierarchical"] = "bidirectional",
+        encoder: Literal["bidirectional", "hierarchical", "none"] = "bidirectional",
         decoder: Literal["flat", "hierarchical"] = "flat",
         segments: int | None = None,
         conductor_sizes: Sequence[int] | None = None,
@@ -49,33 +50,44 @@ class MusicVAE(nn.Module):
         informative_start: bool = False,
     ) -> None:
         super().__init__()
-        self.steps, self.input_size, self.output_size = steps, input_size, output_size
-        self.z_size, self.control_size = z_size, control_size
-        segments = check_architecture(encoder, decoder, steps, segments)
-        self.encoder: BidirectionalLstmEncoder | HierarchicalLstmEncoder
+        self.steps, self.z_size, self.control_size = steps, z_size, control_size
+        input_size = output.input_size + control_size
+        self.segments = segments = check_architecture(encoder, decoder, steps, segments)
+        self.encoder: BidirectionalLstmEncoder | HierarchicalLstmEncoder | None = None
         if encoder == "bidirectional":
-            self.encoder = BidirectionalLstmEncoder(input_size + control_size, encoder_sizes, dropout=dropout)
-        else:
+            self.encoder = BidirectionalLstmEncoder(input_size, encoder_sizes, dropout=dropout)
+        elif encoder == "hierarchical":
             lengths = (steps // segments, segments)
-            self.encoder = HierarchicalLstmEncoder(input_size + control_size, encoder_sizes, lengths, dropout=dropout)
-        self.head = PosteriorHead(self.encoder.output_size, z_size)
+            self.encoder = HierarchicalLstmEncoder(input_size, encoder_sizes, lengths, dropout=dropout)
+        self.head = None if self.encoder is None else PosteriorHead(self.encoder.output_size, z_size)
+        build = partial(LstmDecoder, sizes=decoder_sizes, control_size=control_size, dropout=dropout)
         self.decoder: LstmDecoder | HierarchicalLstmDecoder
         if decoder == "flat":
-            self.decoder = LstmDecoder(output_size, decoder_sizes, z_size, control_size=control_size, dropout=dropout)
+            self.decoder = build(output, z_size=z_size)
         else:
             conductor_sizes = conductor_sizes or decoder_sizes
-            size = conductor_sizes[-1]
-            core = LstmDecoder(output_size, decoder_sizes, size, control_size=control_size, dropout=dropout)
+            core: LstmDecoder | SplitDecoder
+            if isinstance(output, MultiCategorical):
+                parts = [build(Categorical(n), z_size=conductor_sizes[-1]) for n in output.classes]
+                core = SplitDecoder(output, parts)
+            else:
+                core = build(output, z_size=conductor_sizes[-1])
             self.decoder = HierarchicalLstmDecoder(core, conductor_sizes, z_size, segments)
         if informative_start:
             self._start_informative()
 
     def posterior(self, events: Tensor, control: Tensor | None = None) -> DiagonalGaussian:
-        """q(z|x), (B, Z), of events (B, T)."""
+        """q(z|x), (B, Z), of events (B, T, ...); ValueError where the model has no encoder."""
+        if self.encoder is None or self.head is None:
+            raise ValueError("this model decodes only: its checkpoint had no encoder, so it cannot encode")
         events = self._check_events(events)
         control = self._check_control(control, len(events))
-        x = events if control is None else dense(events, control, self.input_size + self.control_size)
-        posterior: DiagonalGaussian = self.head(self.encoder(x))
+        x = self.output.inputs(events)
+        if control is not None:
+            x = dense(x, control, self.output.input_size + self.control_size)
+        present = events < self.output.size
+        lengths = present.reshape(len(events), self.segments, -1).sum(-1) if self.output.ends else None
+        posterior: DiagonalGaussian = self.head(self.encoder(x, lengths))
         return posterior
 
     def logits(
@@ -86,8 +98,8 @@ class MusicVAE(nn.Module):
         *,
         sampling_probability: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Logits (B, T, V) of events (B, T), given z (B, Z) and the events before each.
+    ) -> Logits:
+        """Logits (B, T, V) of events (B, T, ...), a tuple of 3 for trios, given z (B, Z) and the events before.
 
         `sampling_probability` is that of scheduled sampling, see `LstmDecoder.logits`.
         """
@@ -102,7 +114,7 @@ class MusicVAE(nn.Module):
         generator: torch.Generator | None = None,
         control: Tensor | None = None,
     ) -> Tensor:
-        """Free-running events (B, T) int64 for z (B, Z), drawn at a temperature (0: argmax), without gradients."""
+        """Free-running events (B, T, ...) for z (B, Z), drawn at a temperature (0: argmax), without gradients."""
         z, control = self._check_z(z, None), self._check_control(control, len(z))
         return self.decoder.decode(z, self.steps, temperature, generator, control)
 
@@ -113,12 +125,17 @@ class MusicVAE(nn.Module):
         generator: torch.Generator | None = None,
         sampling_probability: float = 0.0,
     ) -> Elbo:
-        """Both terms of the ELBO of events (B, T), at one draw of z per example, in training and evaluation alike."""
+        """Both terms of the ELBO of events (B, T, ...), at one draw of z each, in training and evaluation alike."""
         events = self._check_events(events)
         posterior = self.posterior(events, control)
         z = posterior.sample(generator)
         logits = self.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
-        return Elbo(negative_log_likelihood(logits, events), posterior.kl_per_dim())
+        return Elbo(self.decoder.negative_log_likelihood(logits, events), posterior.kl_per_dim())
+
+    @property
+    def output(self) -> Output:
+        """The kind of the events."""
+        return self.decoder.output
 
     @property
     def num_parameters(self) -> int:
@@ -128,15 +145,18 @@ class MusicVAE(nn.Module):
     def _start_informative(self) -> None:
         """Glorot maps to mu and to initial states, a small sigma: training skips the plateau where z is ignored."""
         stacks = [module for module in self.modules() if isinstance(module, LstmStack)]
-        for linear in (self.head.mu, *(stack.initial_state for stack in stacks)):
-            nn.init.xavier_uniform_(linear.weight)
-        nn.init.constant_(self.head.sigma.bias, INFORMATIVE_SIGMA_BIAS)
+        if self.head is not None:
+            nn.init.xavier_uniform_(self.head.mu.weight)
+            nn.init.constant_(self.head.sigma.bias, INFORMATIVE_SIGMA_BIAS)
+        for stack in stacks:
+            nn.init.xavier_uniform_(stack.initial_state.weight)
 
     def _check_events(self, events: Tensor) -> Tensor:
-        check_shape("events", events, (None, self.steps))
-        if events.is_floating_point():
-            raise ValueError(f"events are {events.dtype}; expected an integer dtype")
-        return events.long()
+        check_shape("events", events, (None, self.steps, *self.output.shape))
+        if events.is_floating_point() != self.output.floating:
+            expected = "a floating-point" if self.output.floating else "an integer"
+            raise ValueError(f"events are {events.dtype}; expected {expected} dtype")
+        return events.to(self._dtype) if self.output.floating else events.long()
 
     def _check_z(self, z: Tensor, batch: int | None) -> Tensor:
         check_shape("z", z, (batch, self.z_size))
@@ -149,7 +169,11 @@ class MusicVAE(nn.Module):
         if control is None:
             return None
         check_shape("control", control, (batch, self.steps, self.control_size))
-        return control.to(self.head.mu.weight.dtype)
+        return control.to(self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.decoder.parameters()).dtype
 
 
 def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from musevae.models.lstm import LstmStack
+from musevae.models.lstm import LstmStack, looked_up
 
 FEATURES_FIRST = 32  # examples from which on it pays to store what is (batch, size) the other way round
 
@@ -47,13 +47,14 @@ class Cell:
 class Stepper:
     """A stack and its output layer for B examples: `start` a segment, then `step` by step.
 
-    The first layer's product with z is taken once a segment, its product with the previous event is a row of a table.
+    The first layer's product with z is taken once a segment, that with a class of the previous event is a row of a
+    table.
     """
 
-    def __init__(self, stack: LstmStack, output: nn.Linear, batch: int) -> None:
-        self.stack, self.output = stack, output
+    def __init__(self, stack: LstmStack, projection: nn.Linear, events: int, batch: int) -> None:
+        self.stack, self.projection = stack, projection
         self.cells = [Cell(layer, batch) for layer in stack.layers]
-        events, z_size = output.out_features, stack.initial_state.in_features
+        z_size = stack.initial_state.in_features
         table, self.w_z, self.w_control = self.cells[0].w_ih.tensor_split((events, events + z_size))
         self.table = torch.cat([table, torch.zeros_like(table[:1])])  # (V + 1, 4H); the last row: no event yet
 
@@ -65,8 +66,8 @@ class Stepper:
         self.constant = torch.addmm(self.cells[0].bias, z, self.w_z)
 
     def step(self, previous: Tensor, control: Tensor | None = None) -> Tensor:
-        """Logits (B, V) of the next event, given the previous one (B,) int64 (V stands for none) and control (B, C)."""
-        bias = self.table.index_select(0, previous).add_(self.constant)
+        """Logits (B, V) of the next event, given the one before, coded as for `run_layer`, and control (B, C)."""
+        bias = looked_up(previous.unsqueeze(0), self.table)[0].add_(self.constant)
         if control is not None:
             bias.addmm_(control, self.w_control)
         first, *rest = self.cells
@@ -75,4 +76,4 @@ class Stepper:
         for cell in rest:
             cell.step(cell.bias, h)
             h = cell.h
-        return torch.addmm(self.output.bias, h, self.output.weight.T)
+        return torch.addmm(self.projection.bias, h, self.projection.weight.T)

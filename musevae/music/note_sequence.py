@@ -143,6 +143,10 @@ class NoteSequence:
     def _context(self) -> tuple[object, ...]:
         return self.end_time, self.tempos, self.time_signatures, self.track_names, self.texts
 
+    def track_name(self, index: int) -> str:
+        """The name of a track, "" where it has none."""
+        return self.track_names[index] if index < len(self.track_names) else ""
+
     def select(self, mask: NDArray[np.bool_]) -> NoteSequence:
         """The notes where `mask` (N,) is true; everything else stays as it is."""
         return replace(self, **{name: getattr(self, name)[mask] for name in COLUMNS})
@@ -160,10 +164,27 @@ class NoteSequence:
 
 def concatenate(sequences: Iterable[NoteSequence]) -> NoteSequence:
     """One after another, each beginning where the last one's `end_time` lies; tempo and metre of the first."""
+    parts = _some(sequences)
+    offsets = np.cumsum([0.0] + [part.end_time for part in parts])
+    shifted = [part.shift(float(offset)) for part, offset in zip(parts, offsets, strict=False)]
+    return replace(parts[0], **_columns(shifted), end_time=float(offsets[-1]))
+
+
+def merge(sequences: Iterable[NoteSequence]) -> NoteSequence:
+    """All at once, the notes of each on a track of its own; tempo and metre of the first."""
+    parts = _some(sequences)
+    columns = _columns(parts) | {"track": np.repeat(np.arange(len(parts)), [len(part) for part in parts])}
+    return replace(parts[0], **columns, end_time=max(part.end_time for part in parts))
+
+
+def _some(sequences: Iterable[NoteSequence]) -> list[NoteSequence]:
     parts = list(sequences)
     if not parts:
         raise ValueError("nothing to join: give at least one sequence")
-    offsets = np.cumsum([0.0] + [part.end_time for part in parts])
-    shifted = [part.shift(float(offset)) for part, offset in zip(parts, offsets, strict=False)]
-    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in shifted]) for name in COLUMNS}
-    return replace(parts[0], **columns, end_time=float(offsets[-1]))
+    return parts
+
+
+def _columns(parts: Iterable[NoteSequence]) -> dict[str, Any]:
+    """The columns of all parts, one after another."""
+    together = list(parts)
+    return {name: np.concatenate([getattr(part, name) for part in together]) for name in COLUMNS}

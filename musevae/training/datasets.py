@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from musevae import presets
-from musevae.config import Config
+from musevae.config import Config, ConfigError
 from musevae.music.melody import FIRST_NOTE
+from musevae.music.representation import Representation
 from musevae.music.shards import SPLITS, DatasetError, read_manifest, read_split
 
 
 class EventDataset(Dataset[Tensor]):
-    """Windows of events; `events` is the whole array (N, T), an item one window (T,) as int64."""
+    """Windows of events; `events` is the whole array (N, T, ...), an item one window (T, ...), wide."""
 
     def __init__(self, events: Tensor) -> None:
         self.events = events
@@ -26,12 +29,22 @@ class EventDataset(Dataset[Tensor]):
         return len(self.events)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.events[index].long()
+        return wide(self.events[index])
 
 
 def open_dataset(folder: str | Path) -> dict[str, EventDataset]:
     """The splits of a dataset folder by name; DatasetError when it is none or damaged."""
-    return {split: EventDataset(torch.from_numpy(np.array(read_split(Path(folder), split)))) for split in SPLITS}
+    return {split: EventDataset(as_tensor(read_split(Path(folder), split))) for split in SPLITS}
+
+
+def as_tensor(events: NDArray[Any]) -> Tensor:
+    """Events as a tensor; 16-bit classes, all below 2^15, get a sign, without which torch can do little."""
+    return torch.from_numpy(np.array(events, np.int16 if events.dtype == np.uint16 else events.dtype))
+
+
+def wide(events: Tensor) -> Tensor:
+    """Classes and bits as int64; real numbers as they are."""
+    return events if events.is_floating_point() else events.long()
 
 
 def seeded(device: torch.device, *seeds: int) -> Generator:
@@ -58,29 +71,45 @@ class Batches:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def __getitem__(self, step: int) -> Tensor:
-        """Events (batch_size, T) int64."""
+        """Events (batch_size, T, ...), int64 unless they are real numbers."""
         epoch, index = divmod(step, len(self.events) // self.batch_size)
         if epoch != self._epoch:
             generator = seeded(torch.device("cpu"), self.seed, 0, epoch)
             order = torch.randperm(len(self.events), generator=generator)
             self._epoch, self._order = epoch, order.to(self.events.device)
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.events[chosen].long()
+        return wide(self.events[chosen])
 
 
-def transpose(events: Tensor, semitones: int, classes: int, generator: Generator) -> Tensor:
-    """Each window (B, T) moved by its own draw from -semitones..semitones, less where notes would leave the range."""
-    struck = events >= FIRST_NOTE
-    lowest = torch.where(struck, events, classes).amin(dim=1)
-    highest = torch.where(struck, events, 0).amax(dim=1)
+def transpose(events: Tensor, semitones: int, representation: Representation, generator: Generator) -> Tensor:
+    """Each window (B, T, ...) int64 moved by its own draw from -semitones..semitones, less at the range's ends.
+
+    The columns that have a pitch move together.
+    """
+    classes = int(np.atleast_1d(representation.classes)[0])
+    columns, others = events.reshape(*events.shape[:2], -1).tensor_split((representation.pitched,), dim=2)
+    struck = columns >= FIRST_NOTE
+    lowest = torch.where(struck, columns, classes).amin(dim=(1, 2))
+    highest = torch.where(struck, columns, 0).amax(dim=(1, 2))
     shift = torch.randint(-semitones, semitones + 1, lowest.shape, generator=generator, device=events.device)
     shift = torch.minimum(torch.maximum(shift, FIRST_NOTE - lowest), classes - 1 - highest)
-    return torch.where(struck, events + shift[:, None], events)
+    moved = torch.where(struck, columns + shift[:, None, None], columns)
+    return torch.cat([moved, others], dim=2).view_as(events)
 
 
 def spread(events: Tensor, n: int) -> Tensor:
     """At most `n` of the windows, evenly spread over them all."""
     return events[torch.linspace(0, len(events) - 1, min(n, len(events))).round().long()]
+
+
+def trainable(config: Config) -> Representation:
+    """The representation of the events that a config's model is trained on; ConfigError where `train` has no such."""
+    made = presets.representation(config.representation)
+    if config.model.control_size:
+        raise ConfigError(f"{config.preset} is given a control at each step, which datasets do not hold yet")
+    if config.train.transpose and not made.pitched:
+        raise ConfigError(f"train.transpose is {config.train.transpose}, but {made.name} have no pitch: set it to 0")
+    return made
 
 
 def check_representation(config: Config, data: Path) -> None:

@@ -24,6 +24,7 @@ from musevae.training.datasets import (
     seeded,
     sources,
     spread,
+    trainable,
     transpose,
 )
 from musevae.training.device import torch_device
@@ -112,6 +113,7 @@ class Trainer:
         self, config: Config, data: Path, run: Path, seed: int, device: torch.device, provenance: Mapping[str, Any]
     ) -> None:
         self.run, self.seed, self.device = run, seed, device
+        self.representation = trainable(config)
         check_representation(config, data)
         splits = open_dataset(data)
         torch.manual_seed(seed)
@@ -180,11 +182,11 @@ class Trainer:
         self.log.rewind(self.step)
 
     def _update(self, events: Tensor) -> dict[str, Tensor]:
-        """One step of Adam on events (B, T); the figures stay on the device."""
+        """One step of Adam on events (B, T, ...); the figures stay on the device."""
         config, step = self.config.train, self.step
         draw = seeded(self.device, self.seed, 1, step)
         if config.transpose:
-            events = transpose(events, config.transpose, self.vae.output_size, draw)
+            events = transpose(events, config.transpose, self.representation, draw)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             probability = schedules.sampling_probability(config, step)
             elbo = self.vae(events, generator=draw, sampling_probability=probability)
@@ -261,7 +263,7 @@ class Trainer:
         config, draw = self.config.train, seeded(self.device, VALIDATION_SEED)
         self.vae.eval()
         with torch.inference_mode():
-            elbos = [self.vae(batch.long(), generator=draw) for batch in torch.split(self.validation, VALIDATION_BATCH)]
+            elbos = [self.vae(batch, generator=draw) for batch in torch.split(self.validation, VALIDATION_BATCH)]
             losses = torch.cat([elbo.loss(config.beta, config.free_bits, config.free_bits_per_dim) for elbo in elbos])
         self.vae.train()
         terms = {

@@ -47,6 +47,12 @@ def test_json_is_one_object_and_names_every_file(musevae: Command, model_folder:
     }
 
 
+def test_sample_of_many_windows_is_one_long_file(musevae: Command, model_folder: Path) -> None:
+    musevae.succeeds("sample", "-m", model_folder, "-n", "2", "--windows", "8", "--seed", "7")
+    assert names() == ["tiny-sample-s7-000.mid", "tiny-sample-s7-001.mid"]
+    assert {read_midi(Path("out", name)).end_time for name in names()} == {8 * 2 * 4}
+
+
 def test_sample_takes_a_tempo(musevae: Command, model_folder: Path) -> None:
     (file,) = musevae.json("sample", "-m", model_folder, "-n", "1", "--qpm", "90")["files"]
     assert read_midi(file).qpm == pytest.approx(90, abs=1e-3)

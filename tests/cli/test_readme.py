@@ -56,7 +56,8 @@ def run_shell(musevae: Command, text: str) -> None:
 
 @needs_weights
 def test_everything_the_readme_shows_runs_in_order(musevae: Command) -> None:
-    shutil.copytree(README.parent / "samples" / "inputs", "samples/inputs")
+    for folder in ("samples/inputs", "tests/data/parity/hierdec-trio_16bar"):
+        shutil.copytree(README.parent / folder, folder)
     names: dict[str, Any] = {}
     for kind, text in blocks():
         if kind == "console":

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from zipfile import ZipFile
@@ -17,10 +17,13 @@ import pytest
 from data_prep import Report, prepare
 from data_prep.prepare import Piece, WorkerError, first_of_each, read_piece, split_of
 from data_prep.sources import Source, SourceError
+from musevae.music.drums import DrumsRepresentation
 from musevae.music.melody import MelodyRepresentation
 from musevae.music.midi import write_midi
 from musevae.music.note_sequence import Note, NoteSequence
+from musevae.music.representation import Representation
 from musevae.music.shards import DatasetError, read_manifest, read_split
+from musevae.music.trio import TrioRepresentation
 
 MODULE = import_module("data_prep.prepare")  # `data_prep.prepare` is the function
 ONE_BAR = MelodyRepresentation(bars=1)
@@ -173,11 +176,45 @@ def test_transposition_makes_windows_of_equal_intervals_and_rhythm_alike(tmp_pat
     assert read_split(out, "train").tolist() == exact[[0, 2, 3, 4, 5]].tolist()
 
 
+def band(melody: int, bass: int) -> NoteSequence:
+    """One bar of a trio."""
+    parts = [Note(melody, 0, 4), Note(bass, 0, 4, program=33, track=1), Note(36, 0, 1, is_drum=True, track=2)]
+    return NoteSequence.from_notes(parts)
+
+
+def test_trios_are_alike_if_melody_and_bass_are_transposed_together(tmp_path: Path, out: Path) -> None:
+    tunes = {"a.mid": band(60, 40), "b.mid": band(62, 42), "c.mid": band(62, 40)}
+    source = write_tunes(tmp_path / "train", tunes)
+    report = prepare([source], out, TrioRepresentation(bars=1), dedupe="transposition")
+    assert [window[0].tolist() for window in read_split(out, "train")] == [[41, 21, 1], [43, 21, 1]]
+    assert report.duplicates["train"] == 1
+
+
 @pytest.mark.parametrize("rows", [[[1, 2], [3, 4], [1, 2]], [[0, 0]], [[2, 1], [1, 2], [2, 1], [1, 2], [0, 1]]])
 def test_first_of_each_keeps_the_order(rows: list[list[int]]) -> None:
     expected = [index for index, row in enumerate(rows) if row not in rows[:index]]
     assert first_of_each(np.array(rows, np.uint8)).tolist() == expected
     assert first_of_each(np.empty((0, 2), np.uint8)).tolist() == []
+
+
+# Other representations
+
+
+@pytest.mark.parametrize(
+    "representation",
+    [
+        DrumsRepresentation(bars=1),
+        DrumsRepresentation(bars=1, drum_classes=61, bits=True),
+        TrioRepresentation(bars=1),
+    ],
+)
+def test_dataset_of_any_representation_can_be_read(representation: Representation, tmp_path: Path, out: Path) -> None:
+    source = write_tunes(tmp_path / "train", {"a.mid": band(60, 40), "b.mid": tune(60)})
+    prepare([source], out, representation)
+    events, manifest = read_split(out, "train"), read_manifest(out)
+    assert (events.shape, events.dtype) == ((1, *representation.shape), representation.dtype)
+    assert manifest["representation"] == json.loads(json.dumps({"name": representation.name, **asdict(representation)}))
+    assert (manifest["skipped"].items()) >= {"no drums": 1}.items()
 
 
 # What cannot be used

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from musevae.models.decoders import LstmDecoder
 from musevae.models.hierarchical import HierarchicalLstmDecoder
+from musevae.models.outputs import Categorical
 from musevae.models.stepping import Stepper
 
 V, Z, T, B = 7, 3, 12, 4  # classes, latent size, steps, batch
@@ -14,11 +15,13 @@ Decoder = LstmDecoder | HierarchicalLstmDecoder
 
 
 def flat(control_size: int = 0) -> LstmDecoder:
-    return LstmDecoder(V, [6, 5], Z, control_size=control_size)
+    return LstmDecoder(Categorical(V), [6, 5], Z, control_size=control_size)
 
 
 def hierarchical(control_size: int = 0, segments: int = 3) -> HierarchicalLstmDecoder:
-    return HierarchicalLstmDecoder(LstmDecoder(V, [6, 5], 4, control_size=control_size), [5, 4], Z, segments)
+    return HierarchicalLstmDecoder(
+        LstmDecoder(Categorical(V), [6, 5], 4, control_size=control_size), [5, 4], Z, segments
+    )
 
 
 def scrambled(decoder: Decoder) -> Decoder:
@@ -51,7 +54,7 @@ def seed(number: int) -> torch.Generator:
 
 def stepwise_logits(decoder: LstmDecoder, events: Tensor, z: Tensor, control: Tensor | None = None) -> Tensor:
     """The logits (B, T, V) of one segment from z (B, Z), step by step, as free running computes them."""
-    stepper = Stepper(decoder.stack, decoder.output, len(z))
+    stepper = Stepper(decoder.stack, decoder.projection, V, len(z))
     stepper.start(z)
     previous = [torch.full((len(z),), V), *events.unbind(1)]
     steps = [stepper.step(previous[t], None if control is None else control[:, t]) for t in range(events.shape[1])]
@@ -116,7 +119,7 @@ def test_scheduled_sampling_with_probability_1_is_free_running(decoder: Decoder,
 
 def test_scheduled_sampling_tosses_a_coin_for_each_example_and_step() -> None:
     decoder = flat()
-    decoder.output.bias.data[3] = 100.0  # always draws 3
+    decoder.projection.bias.data[3] = 100.0  # always draws 3
     truth, z = torch.ones(500, T, dtype=torch.int64), torch.zeros(500, Z)
     mixed = decoder._mix(truth, z, None, 0.25, seed(0))
     drawn = mixed == 3
@@ -171,7 +174,7 @@ def test_steps_must_fall_into_equal_segments(events: Tensor, z: Tensor) -> None:
 
 
 def test_dropout_acts_on_inputs_in_training_only(events: Tensor, z: Tensor) -> None:
-    decoder = LstmDecoder(V, [6, 5], Z, dropout=0.7)
+    decoder = LstmDecoder(Categorical(V), [6, 5], Z, dropout=0.7)
     assert not torch.equal(decoder.logits(events, z), decoder.logits(events, z))
     decoder.eval()
     assert torch.equal(decoder.logits(events, z), decoder.logits(events, z))
@@ -179,7 +182,7 @@ def test_dropout_acts_on_inputs_in_training_only(events: Tensor, z: Tensor) -> N
 
 def test_initial_weights_are_magentas() -> None:
     """Glorot uniform over the fused matrix, forget bias 1 and once, tiny map from z to the initial state."""
-    decoder = LstmDecoder(90, [256], 128)
+    decoder = LstmDecoder(Categorical(90), [256], 128)
     w_ih, w_hh, b_ih, b_hh = (parameter.detach() for parameter in decoder.stack.layers[0].all_weights[0])
     limit = (6 / (90 + 128 + 256 + 4 * 256)) ** 0.5
     for weight in (w_ih, w_hh):
@@ -207,6 +210,6 @@ def test_fixed_weights_give_frozen_numbers(decoder: nn.Module, expected: list[fl
 
 def test_large_batches_stored_the_other_way_round_decode_to_the_same() -> None:
     torch.manual_seed(0)
-    decoder, z = LstmDecoder(6, [16, 8], 4), torch.randn(48, 4) * 3
+    decoder, z = LstmDecoder(Categorical(6), [16, 8], 4), torch.randn(48, 4) * 3
     in_parts = [decoder.decode(part, 12, temperature=0) for part in z.split(16)]
     assert torch.equal(decoder.decode(z, 12, temperature=0), torch.cat(in_parts))

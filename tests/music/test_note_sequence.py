@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musevae.music.note_sequence import COLUMNS, Note, NoteSequence, Tempo, Text, TimeSignature, concatenate
+from musevae.music.note_sequence import COLUMNS, Note, NoteSequence, Tempo, Text, TimeSignature, concatenate, merge
 
 TUNE = NoteSequence.from_notes([Note(60, 0, 1), Note(64, 1, 3)], qpm=90, time_signature=(3, 4))
 
@@ -127,3 +127,20 @@ def test_concatenate_of_one_is_itself_and_of_none_an_error() -> None:
 @pytest.mark.parametrize(("signature", "quarters"), [((4, 4), 4.0), ((6, 8), 3.0), ((2, 2), 4.0), ((3, 16), 0.75)])
 def test_length_of_a_bar(signature: tuple[int, int], quarters: float) -> None:
     assert TimeSignature(0, *signature).bar_quarters == quarters
+
+
+def test_merged_sequences_sound_together_on_tracks_of_their_own() -> None:
+    low, high = (NoteSequence.from_notes([Note(pitch, 1, 2)], qpm=pitch, end_time=pitch) for pitch in (40, 70))
+    together = merge([high, low])
+    assert together.notes == [Note(40, 1, 2, track=1), Note(70, 1, 2, track=0)]
+    assert (together.qpm, together.end_time) == (70, 70)
+
+
+def test_nothing_cannot_be_merged() -> None:
+    with pytest.raises(ValueError, match="nothing to join"):
+        merge([])
+
+
+def test_track_without_a_name_is_called_nothing() -> None:
+    sequence = replace(NoteSequence.from_notes([Note(60, 0, 1)]), track_names=("lead",))
+    assert [sequence.track_name(index) for index in (0, 1)] == ["lead", ""]

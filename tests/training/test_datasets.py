@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
+from musevae.music.melody import MelodyRepresentation
 from musevae.music.shards import DatasetError
 from musevae.training.datasets import Batches, open_dataset, seeded, transpose
 
@@ -85,6 +86,8 @@ def test_generator_depends_on_all_its_seeds(seeds: tuple[int, ...], equal: bool)
 
 # Transposition
 
+OCTAVE = MelodyRepresentation(min_pitch=60, max_pitch=71)  # 14 classes
+
 
 def shifts(before: Tensor, after: Tensor) -> list[int]:
     """By how much each window was moved, all its notes alike and nothing else."""
@@ -98,7 +101,7 @@ def shifts(before: Tensor, after: Tensor) -> list[int]:
 @given(st.lists(st.lists(st.integers(0, 13), min_size=4, max_size=4), min_size=1, max_size=8), st.integers(0, 20))
 def test_transposition_keeps_intervals_and_stays_in_range(windows: list[list[int]], semitones: int) -> None:
     events = torch.tensor(windows)
-    moved = transpose(events, semitones, 14, Generator().manual_seed(0))
+    moved = transpose(events, semitones, OCTAVE, Generator().manual_seed(0))
     assert all(abs(by) <= semitones for by in shifts(events, moved))
     assert ((moved >= 2) == (events >= 2)).all()
     assert int(moved.max()) < 14
@@ -106,11 +109,15 @@ def test_transposition_keeps_intervals_and_stays_in_range(windows: list[list[int
 
 def test_every_window_is_moved_by_its_own_draw_each_as_likely() -> None:
     events = torch.full((7000, 2), 40)
-    counts = torch.tensor(shifts(events, transpose(events, 3, 90, Generator().manual_seed(0)))).add(3).bincount()
+    counts = (
+        torch.tensor(shifts(events, transpose(events, 3, MelodyRepresentation(), Generator().manual_seed(0))))
+        .add(3)
+        .bincount()
+    )
     assert len(counts) == 7
     assert (counts - 1000).abs().max() < 150  # five standard deviations of 29
 
 
 def test_no_transposition_changes_nothing() -> None:
     events = torch.arange(14).reshape(2, 7)
-    assert torch.equal(transpose(events, 0, 14, Generator()), events)
+    assert torch.equal(transpose(events, 0, OCTAVE, Generator()), events)

@@ -1,0 +1,249 @@
+"""What all representations have in common: which windows a piece and a tune give, and the grid that they lie on.
+
+A representation says which notes play together (`pieces`, `tune`), what they are in a region (`part`), and how events
+become notes again (`from_events`). Bars, metres, padding and the choice of windows are the same for all, and are here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+
+from musevae.music import grid
+from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
+from musevae.music.windows import MAX_BARS, Array, Part, Steps, Windows, cut, join
+
+Rule = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]  # bars in which each column sounds (bars, C) -> windows (N,)
+
+
+@dataclass(frozen=True)
+class Representation(ABC):
+    """Windows of `bars` bars of `time_signature`, one event a step."""
+
+    bars: int = 2
+    steps_per_quarter: int = 4
+    time_signature: tuple[int, int] = (4, 4)
+    name: ClassVar[str]
+    pitched: ClassVar[int]  # how many leading columns of an event have a pitch, which transposition moves
+    left_out: ClassVar[str] = "silent window"  # what a window that training does not take is counted as
+
+    def __post_init__(self) -> None:
+        if self.bars < 1:
+            raise ValueError(f"bars is {self.bars}; a window has at least 1")
+        if len(self.time_signature) != 2:
+            raise ValueError(f"{self.time_signature} is not a time signature: write it as 4/4 or 6/8")
+        object.__setattr__(self, "time_signature", tuple(self.time_signature))
+        _ = self.steps_per_bar  # raises where a bar is no whole number of steps
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps in a bar."""
+        return grid.steps_per_bar(self.time_signature, self.steps_per_quarter)
+
+    @property
+    def steps(self) -> int:
+        """Steps in a window, T."""
+        return self.bars * self.steps_per_bar
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one window's events."""
+        return (self.steps,)
+
+    @property
+    @abstractmethod
+    def dtype(self) -> type[np.generic]:
+        """Of events, in windows and in shards."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int | tuple[int, ...]:
+        """How many values an event can take, V; where its columns differ, one number for each."""
+
+    @abstractmethod
+    def from_events(self, events: ArrayLike, *, qpm: float = DEFAULT_QPM) -> NoteSequence:
+        """The notes of events (T, ...) of any length."""
+
+    @abstractmethod
+    def onsets(self, tokens: Array) -> Array:
+        """Which tokens strike anything: bool of the same shape, for arrays and tensors alike."""
+
+    @abstractmethod
+    def part(self, notes: NoteSequence, region: grid.Region) -> Part:
+        """What notes that play together are in a region."""
+
+    @abstractmethod
+    def sounding(self, events: NDArray[Any]) -> NDArray[Any]:
+        """The event (S, ...) with which a window would begin at each step of events (S, ...); 0 where all is silent."""
+
+    @abstractmethod
+    def is_playable(self, sequence: NoteSequence) -> NDArray[np.bool_]:
+        """Which notes (N,) events can say."""
+
+    @abstractmethod
+    def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
+        """The playable notes that training takes together, for each way to choose them; counts what is left out."""
+
+    @abstractmethod
+    def tune(self, sequence: NoteSequence, track: int | str | None) -> NoteSequence:
+        """The playable notes that are meant where one tune is wanted; ValueError, saying why, for want of any."""
+
+    def tokens(self, events: NDArray[Any]) -> NDArray[Any]:
+        """What accuracy compares: integers, one for each thing predicted."""
+        return events
+
+    def at_lowest(self, events: NDArray[Any]) -> NDArray[Any]:
+        """Windows (N, ...) moved down in pitch as far as they go: those alike up to transposition become equal."""
+        return events
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Which windows to take: the first is training's; a tune without such a window is read by the next ones."""
+        return (self.with_a_note,)
+
+    def with_a_note(self, bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which windows have a note in any column."""
+        return np.asarray(np.any(sliding_window_view(bars, self.bars, axis=0), axis=(1, 2)))
+
+    def to_events(self, sequence: NoteSequence, *, track: int | str | None = None) -> list[NDArray[Any]]:
+        """Every window of a tune, hop one bar, as events (T, ...) each; `from_events` undoes it.
+
+        `track` chooses by index or name. Rests before the first note are kept as far as they fit a window, a short
+        tune is padded with rests. Raises ValueError, saying why, when there is no window.
+        """
+        return list(self.tune_windows(sequence, track=track).events)
+
+    def tune_windows(
+        self, sequence: NoteSequence, *, track: int | str | None = None, bar: int | None = None
+    ) -> Windows:
+        """`to_events` with the number of each window's first bar; with `bar`, the one window that begins there."""
+        if not len(sequence):
+            raise ValueError("there is no note in it")
+        notes = self.tune(sequence, track)
+        found = grid.regions(sequence.time_signatures, self.time_signature)
+        if not found:
+            raise ValueError(
+                f"no bar of the tune fits {_written(self.time_signature)}; its metre is {_metres(sequence)}"
+            )
+        if bar is not None:
+            return self._window_at(notes, found, bar)
+        parts = [(self.part(notes, region), region) for region in found]
+        for padded, rule in product((False, True), self.rules):  # a short stretch, as a pickup of its own metre, last
+            windows = self._join([self._tune_region(part, region, rule, padded) for part, region in parts])
+            if len(windows.events):
+                return windows._replace(skipped=+Counter(metre=self._strange_metres(sequence)))
+        raise ValueError(f"no note of it lies in bars of {_written(self.time_signature)}")
+
+    def windows(self, sequence: NoteSequence, *, tracks: Collection[str] | None = None) -> Windows:
+        """The training windows of a piece (of the tracks named in `tracks`), hop one bar.
+
+        The piece begins at the bar of its first note and is padded to a whole bar; `skipped` counts what was left out.
+        """
+        skipped = Counter({"metre": self._strange_metres(sequence), "no notes": int(not len(sequence))})
+        found = grid.regions(sequence.time_signatures, self.time_signature)
+        chosen = _of_names(sequence, tracks, skipped)
+        pieces = self.pieces(chosen, skipped) if len(chosen) else ()
+        windows = self._join([self._piece_region(self.part(notes, at), at) for notes in pieces for at in found])
+        return windows._replace(skipped=windows.skipped + skipped)
+
+    def _checked(self, events: ArrayLike) -> Steps:
+        tokens = np.asarray(events)
+        shape = ", ".join(map(str, ("T", *self.shape[1:]))) + "," * (len(self.shape) == 1)
+        if tokens.shape[1:] != self.shape[1:] or not tokens.ndim or tokens.dtype.kind not in "iu":
+            raise ValueError(f"events must be integers ({shape}); these are {tokens.dtype} {tokens.shape}")
+        limits = np.atleast_1d(self.classes)
+        if not ((tokens >= 0) & (tokens < limits)).all():
+            ranges = ", ".join(f"0..{limit - 1}" for limit in limits)
+            raise ValueError(f"events must lie in {ranges}; these reach {tokens.min()}..{tokens.max()}")
+        return tokens.astype(np.int64)
+
+    def _strange_metres(self, sequence: NoteSequence) -> int:
+        """How many stretches of the piece have a metre whose bars do not fit."""
+        return sum(not grid.fits(signature, self.time_signature) for signature in sequence.time_signatures)
+
+    def _piece_region(self, part: Part, region: grid.Region) -> Windows:
+        first, last = self._bar_range(part)
+        if last - first > MAX_BARS:
+            return self._join([])._replace(skipped=Counter({"too long": 1}))
+        if 0 < last - first < self.bars:
+            return self._join([])._replace(skipped=Counter({"too short": 1}))
+        return self._windows(part, region, self.rules[0], first, last)
+
+    def _tune_region(self, part: Part, region: grid.Region, rule: Rule, padded: bool) -> Windows:
+        first, last = self._bar_range(part)
+        if first == last:
+            return self._join([])
+        first = 0 if first < self.bars else first
+        last = max(last, first + self.bars) if padded else min(last, first + MAX_BARS)
+        return self._windows(part, region, rule, first, last)
+
+    def _window_at(self, notes: NoteSequence, found: list[grid.Region], bar: int) -> Windows:
+        region = next((region for region in reversed(found) if region.first_bar <= bar), None)
+        if region:
+            part, first = self.part(notes, region), bar - region.first_bar
+            if first < self._bar_range(part)[1]:
+                windows = self._windows(part, region, self.with_a_note, first, first + self.bars)
+                if len(windows.events):
+                    return windows
+        raise ValueError(f"the window at bar {bar} has no note: choose another bar")
+
+    def _bar_range(self, part: Part) -> tuple[int, int]:
+        """The first bar with a note and the one after the last, from the region's start."""
+        start, end = part.span or (0, 0)
+        return max(0, start) // self.steps_per_bar, -(-end // self.steps_per_bar)
+
+    def _windows(self, part: Part, region: grid.Region, rule: Rule, first: int, last: int) -> Windows:
+        """The windows of bars `first` to `last`, counted from the region's start, that the rule keeps; hop one bar."""
+        if last - first < self.bars:
+            return self._join([])
+        events = part.events(first * self.steps_per_bar, (last - first) * self.steps_per_bar)
+        sounding = self.sounding(events)
+        heard: NDArray[np.bool_] = np.any((sounding > 0).reshape(last - first, self.steps_per_bar, -1), axis=1)
+        kept = rule(heard)
+        bars = np.flatnonzero(kept)
+        windows = cut(events, sounding, bars * self.steps_per_bar, self.steps)
+        return Windows(windows, region.first_bar + first + bars, Counter({self.left_out: len(kept) - len(bars)}))
+
+    def _join(self, parts: list[Windows]) -> Windows:
+        return join(parts, self.shape, self.dtype)
+
+
+def _of_names(sequence: NoteSequence, names: Collection[str] | None, skipped: Counter[str]) -> NoteSequence:
+    """The notes on tracks of these names, of all for None; counts the other tracks."""
+    if names is None:
+        return sequence
+    others = [index for index in np.unique(sequence.track) if sequence.track_name(int(index)) not in names]
+    skipped["track not chosen"] += len(others)
+    return sequence.select(~np.isin(sequence.track, others))
+
+
+def named_track(sequence: NoteSequence, track: int | str, kind: str = "notes") -> NoteSequence:
+    """The notes of one track, by index or name; ValueError, listing those there are, where it has none."""
+    present = [int(index) for index in np.unique(sequence.track)]
+    named = {sequence.track_name(index): index for index in reversed(present)}
+    index = named.get(str(track), int(track) if str(track).isdecimal() else None)
+    if index not in present:
+        tracks = ", ".join(f"{index} {sequence.track_name(index)}".strip() for index in present)
+        raise ValueError(f"there are no {kind} on track {track!r}; the tracks with {kind} are: {tracks or 'none'}")
+    return sequence.select(sequence.track == index)
+
+
+def listed(skipped: Counter[str]) -> str:
+    """Reasons and counts in one line."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted((+skipped).items()))
+
+
+def _written(time_signature: tuple[int, int]) -> str:
+    return "{}/{}".format(*time_signature)
+
+
+def _metres(sequence: NoteSequence) -> str:
+    return ", ".join(dict.fromkeys(_written(signature[1:]) for signature in sequence.time_signatures)) or "unknown"

@@ -1,0 +1,53 @@
+"""Named presets. Ours (lower case with hyphens) are the recipes that measured best; Magenta's carry Magenta's names."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from musevae.config import (
+    Config,
+    ConfigError,
+    MelodyConfig,
+    PerformanceConfig,
+    RepresentationConfig,
+    TrioConfig,
+    known,
+    override,
+)
+from musevae.music import grid
+from musevae.music.drums import DrumsRepresentation
+from musevae.music.melody import MelodyRepresentation
+from musevae.music.representation import Representation
+from musevae.music.trio import TrioRepresentation
+from musevae.presets.magenta import MAGENTA
+from musevae.presets.ours import OURS
+
+PRESETS = {config.preset: config for config in (*OURS, *MAGENTA)}
+REPRESENTATIONS = {"melody": MelodyRepresentation, "drums": DrumsRepresentation, "trio": TrioRepresentation}
+
+
+def preset(name: str, settings: tuple[str, ...] | list[str] = ()) -> Config:
+    """The preset of that name, changed by `settings` ("model.z_size=128"); ConfigError suggests the nearest name."""
+    return override(PRESETS[known(name, PRESETS)], settings)
+
+
+def representation(config: RepresentationConfig) -> Representation:
+    """The representation that a config describes; ValueError where its numbers do not fit together."""
+    if config.name not in REPRESENTATIONS:
+        raise ConfigError(f"{config.name} events are read and written as tensors only so far, not as music")
+    parameters = {key: value for key, value in asdict(config).items() if key != "name"}
+    made: Representation = REPRESENTATIONS[config.name](**parameters)
+    return made
+
+
+def pitch_classes(config: MelodyConfig | TrioConfig) -> int:
+    """Classes of a melody's events: those of a trio's first two columns, too."""
+    return MelodyRepresentation(min_pitch=config.min_pitch, max_pitch=config.max_pitch).classes
+
+
+def window_steps(config: RepresentationConfig) -> int:
+    """Steps in a window, T; ValueError where a bar is no whole number of steps."""
+    if isinstance(config, PerformanceConfig):
+        return config.instruments * config.events
+    numerator, denominator = config.time_signature
+    return config.bars * grid.steps_per_bar((numerator, denominator), config.steps_per_quarter)
