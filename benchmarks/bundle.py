@@ -27,6 +27,7 @@ SOURCES = {  # archive -> where its music comes from, and why it may be used
     "aird.zip": "Aird's Airs (1782-1801) and other public-domain books, transcribed in the music21 corpus",
     "cre.zip": "Ceol Rince na hEireann corpus, Polifonia project, CC-BY-4.0",
     "folkwiki.zip": f"folkwiki.se, as collected by folk-rnn (MIT repository); {TRADITIONAL}, no licence stated",
+    "groove.zip": "Groove MIDI Dataset of Google Magenta (Gillick et al. 2019), CC-BY-4.0",
     "taberna.zip": f"Coleccion de ABCs de la Taberna; mostly {TRADITIONAL}, no licence stated",
 }
 

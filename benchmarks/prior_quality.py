@@ -1,4 +1,4 @@
-"""Whether samples from the prior are music: notes in scale, bars with a note, and no two alike.
+"""Whether samples from the prior are music: notes in scale, kicks on the first beat, bars with a note, no two alike.
 
     python benchmarks/prior_quality.py [MODEL] [-n 1024] [--temperature 0.5] [--seed 0] [--data DATASET]
 
@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import musevae
+from musevae.music.drums import DrumsRepresentation
 from musevae.music.melody import FIRST_NOTE, MelodyRepresentation
+from musevae.music.representation import Representation
 from musevae.training.datasets import open_dataset
 
 MAJOR = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1], bool)
@@ -27,27 +29,49 @@ def notes_in_scale(pitches: NDArray[np.int64]) -> int:
     return max(int(classes[np.roll(MAJOR, key)].sum()) for key in range(12))
 
 
-def figures(windows: list[NDArray[np.int64]], representation: MelodyRepresentation) -> dict[str, float]:
-    """Figures of windows of events (T,) each."""
-    notes = [
-        window[window >= FIRST_NOTE].astype(np.int64) - FIRST_NOTE + representation.min_pitch for window in windows
-    ]
-    bars = np.stack(windows).reshape(len(windows), representation.bars, representation.steps_per_bar)
-    distinct = len({window.tobytes() for window in windows[:ALIKE_AMONG]})
+def melody_figures(tokens: NDArray[np.int64], representation: MelodyRepresentation) -> dict[str, float]:
+    """Figures of melodies (N, T)."""
+    struck = tokens >= FIRST_NOTE
+    pitches = tokens - FIRST_NOTE + representation.min_pitch
+    in_scale = sum(notes_in_scale(row[notes]) for row, notes in zip(pitches, struck, strict=True))
+    return {"notes_in_best_major_scale": in_scale / struck.sum(), "notes_per_window": struck.sum(1).mean()}
+
+
+def drum_figures(tokens: NDArray[np.int64], representation: DrumsRepresentation) -> dict[str, float]:
+    """Figures of drum patterns (N, T), each token the sum of 2^k over the drums k struck: kick 0, snare 1."""
+    drums = np.arange(representation.drum_classes)
+    hits = tokens[..., None] >> drums & 1
+    bars = hits.reshape(len(tokens), representation.bars, representation.steps_per_bar, -1)
+    backbeat = bars[:, :, [4, 12], 1].mean() if representation.steps_per_bar == 16 else 0.0
     return {
-        "windows": len(windows),
-        "notes_in_best_major_scale": round(sum(map(notes_in_scale, notes)) / sum(map(len, notes)), 4),
-        "windows_with_a_note_in_each_bar": round(float((bars >= FIRST_NOTE).any(-1).all(-1).mean()), 4),
-        "notes_per_window": round(sum(map(len, notes)) / len(windows), 2),
-        f"distinct_of_first_{ALIKE_AMONG}": distinct,
+        "kick_on_first_beat": bars[:, :, 0, 0].mean(),
+        "snare_on_second_and_fourth_beat": backbeat,
+        "hits_per_window": hits.sum((1, 2)).mean(),
+        "drums_per_window": hits.any(1).sum(1).mean(),
     }
+
+
+FIGURES = {"melody": melody_figures, "drums": drum_figures}
+
+
+def figures(events: NDArray[np.int64], representation: Representation) -> dict[str, float]:
+    """Figures of windows (N, T, ...)."""
+    tokens = representation.tokens(events)
+    bars = representation.onsets(tokens).reshape(len(tokens), representation.bars, -1)
+    found = {
+        "windows": len(tokens),
+        "windows_with_a_note_in_each_bar": bars.any(-1).all(-1).mean(),
+        f"distinct_of_first_{ALIKE_AMONG}": len(np.unique(tokens[:ALIKE_AMONG], axis=0)),
+        **FIGURES[representation.name](tokens, representation),
+    }
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 def sample_figures(model: musevae.TrainedModel, n: int, temperature: float, seed: int) -> dict[str, float]:
     """Figures of `n` samples from the prior."""
     tunes = model.sample(n, temperature=temperature, seed=seed)
-    windows = [model.representation.to_events(tune)[0].astype(np.int64) for tune in tunes]
-    return figures(windows, model.representation)
+    windows = np.stack([model.representation.to_events(tune)[0] for tune in tunes])
+    return figures(windows.astype(np.int64), model.representation)
 
 
 def main() -> None:
@@ -63,7 +87,7 @@ def main() -> None:
     result = {"samples": sample_figures(model, options.n, options.temperature, options.seed)}
     if options.data:
         held_out = open_dataset(options.data)["validation"].events.numpy().astype(np.int64)
-        result["validation"] = figures(list(held_out), model.representation)
+        result["validation"] = figures(held_out, model.representation)
     print(
         json.dumps(
             {"model": options.model, "temperature": options.temperature, "seed": options.seed, **result}, indent=2

@@ -43,6 +43,7 @@ LIMITS = {  # name -> the least and the most that a number may be
     "free_bits_per_dim": (0, 1e9),
     "sampling_rate": (1, 1e12),
     "transpose": (0, 127),
+    "drop_drums": (0, 0.99),
     "clip_norm": (0, 1e30),
     "skip_norm": (0, 1e30),
     "log_every": (1, 1 << 40),
@@ -182,6 +183,7 @@ class TrainConfig:
     sampling: str = "teacher_forcing"  # or "inverse_sigmoid" (scheduled sampling) with `sampling_rate`
     sampling_rate: float = 1000.0
     transpose: int = 0  # semitones either way, drawn afresh for each example of each batch
+    drop_drums: float = 0.0  # probability with which each drum of an example is silenced, drawn likewise
     clip_norm: float = 1.0
     skip_norm: float = 1e4  # a step with a larger gradient norm changes nothing
     log_every: int = 50

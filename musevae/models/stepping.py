@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
+from musevae.models.half import Product
 from musevae.models.lstm import LstmStack, looked_up
 
 FEATURES_FIRST = 32  # examples from which on it pays to store what is (batch, size) the other way round
@@ -27,16 +30,17 @@ class Cell:
 
     def __init__(self, layer: nn.LSTM, batch: int) -> None:
         w_ih, w_hh, b_ih, b_hh = layer.all_weights[0]
-        self.w_ih, self.w_hh, self.bias = w_ih.T, w_hh.T, b_ih + b_hh
-        self.h, self.c = (features_first(w_ih, batch, layer.hidden_size) for _ in "hc")
-        self.gates = features_first(w_ih, batch, 4 * layer.hidden_size)
+        self.input, self.hidden, self.bias = Product(w_ih), Product(w_hh), b_ih + b_hh
+        empty = partial(features_first, w_ih) if self.hidden.packed is None else w_ih.new_empty
+        self.h, self.c = (empty(batch, layer.hidden_size) for _ in "hc")
+        self.gates = empty(batch, 4 * layer.hidden_size)
         self.input_gate, self.forget_gate, self.candidate, self.output_gate = self.gates.chunk(4, dim=1)
 
     def step(self, bias: Tensor, x: Tensor | None = None) -> None:
         """Advance one step with gates bias + x @ w_ih + h @ w_hh, for bias (4H,) or (B, 4H), x (B, D) or none."""
-        torch.addmm(bias, self.h, self.w_hh, out=self.gates)
+        self.hidden.add(self.h, bias, out=self.gates)
         if x is not None:
-            self.gates.addmm_(x, self.w_ih)
+            self.input.add(x, self.gates, out=self.gates)
         self.candidate.mul_(2)
         self.gates.sigmoid_()
         self.c.mul_(self.forget_gate).addcmul_(self.input_gate, self.candidate, value=2).sub_(self.input_gate)
@@ -55,7 +59,7 @@ class Stepper:
         self.stack, self.projection = stack, projection
         self.cells = [Cell(layer, batch) for layer in stack.layers]
         z_size = stack.initial_state.in_features
-        table, self.w_z, self.w_control = self.cells[0].w_ih.tensor_split((events, events + z_size))
+        table, self.w_z, self.w_control = stack.layers[0].weight_ih_l0.T.tensor_split((events, events + z_size))
         self.table = torch.cat([table, torch.zeros_like(table[:1])])  # (V + 1, 4H); the last row: no event yet
 
     def start(self, z: Tensor) -> None:

@@ -43,9 +43,9 @@ MELODY_16BAR = Config(
 DRUMS_2BAR = Config(
     preset="drums-2bar",
     about="2-bar drum patterns, trained by one core in about an hour",
-    representation=DrumsConfig(bars=2),
+    representation=DrumsConfig(bars=2, bits=True),
     model=MELODY_2BAR.model,
-    train=replace(MELODY_2BAR.train, transpose=0),
+    train=replace(MELODY_2BAR.train, steps=12_000, beta=0.1, beta_warmup_steps=12_000, transpose=0, drop_drums=0.1),
 )
 TRIO_16BAR = Config(
     preset="trio-16bar",

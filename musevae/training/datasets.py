@@ -97,6 +97,12 @@ def transpose(events: Tensor, semitones: int, representation: Representation, ge
     return torch.cat([moved, others], dim=2).view_as(events)
 
 
+def drop_drums(events: Tensor, probability: float, generator: Generator) -> Tensor:
+    """Windows of drums as bits (B, T, D) int64, each without the drums that draws of its own silence."""
+    kept = torch.rand(len(events), 1, events.shape[-1], generator=generator, device=events.device) >= probability
+    return events * kept
+
+
 def spread(events: Tensor, n: int) -> Tensor:
     """At most `n` of the windows, evenly spread over them all."""
     return events[torch.linspace(0, len(events) - 1, min(n, len(events))).round().long()]
@@ -109,6 +115,8 @@ def trainable(config: Config) -> Representation:
         raise ConfigError(f"{config.preset} is given a control at each step, which datasets do not hold yet")
     if config.train.transpose and not made.pitched:
         raise ConfigError(f"train.transpose is {config.train.transpose}, but {made.name} have no pitch: set it to 0")
+    if config.train.drop_drums and not getattr(config.representation, "bits", False):
+        raise ConfigError(f"train.drop_drums is {config.train.drop_drums}; only drums as bits can be dropped")
     return made
 
 

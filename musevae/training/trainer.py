@@ -20,6 +20,7 @@ from musevae.training import schedules
 from musevae.training.datasets import (
     Batches,
     check_representation,
+    drop_drums,
     open_dataset,
     seeded,
     sources,
@@ -187,6 +188,8 @@ class Trainer:
         draw = seeded(self.device, self.seed, 1, step)
         if config.transpose:
             events = transpose(events, config.transpose, self.representation, draw)
+        if config.drop_drums:
+            events = drop_drums(events, config.drop_drums, draw)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             probability = schedules.sampling_probability(config, step)
             elbo = self.vae(events, generator=draw, sampling_probability=probability)

@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
+from musevae.config import ConfigError
 from musevae.music.melody import MelodyRepresentation
 from musevae.music.shards import DatasetError
-from musevae.training.datasets import Batches, open_dataset, seeded, transpose
+from musevae.music.trio import TrioRepresentation
+from musevae.presets import preset
+from musevae.training.datasets import Batches, drop_drums, open_dataset, seeded, trainable, transpose
 
 CPU = torch.device("cpu")
 EVENTS = torch.arange(10, dtype=torch.uint8)[:, None].expand(10, 3)  # the window i is (i, i, i)
@@ -121,3 +124,37 @@ def test_every_window_is_moved_by_its_own_draw_each_as_likely() -> None:
 def test_no_transposition_changes_nothing() -> None:
     events = torch.arange(14).reshape(2, 7)
     assert torch.equal(transpose(events, 0, OCTAVE, Generator()), events)
+
+
+def test_trios_move_melody_and_bass_together_and_leave_the_drums() -> None:
+    trio = TrioRepresentation(min_pitch=60, max_pitch=71)
+    draw = Generator().manual_seed(0)
+    events = torch.cat([torch.randint(0, 14, (50, 6, 2), generator=draw), torch.randint(0, 512, (50, 6, 1))], dim=2)
+    moved = transpose(events, 5, trio, draw)
+    assert torch.equal(moved[..., 2], events[..., 2])
+    assert len(set(shifts(events[..., :2].flatten(1), moved[..., :2].flatten(1)))) > 3
+    assert int(moved[..., :2].max()) < 14
+
+
+def test_drums_are_dropped_whole_each_window_by_its_own_draw() -> None:
+    events = torch.ones(4000, 3, 9, dtype=torch.int64)
+    dropped = drop_drums(events, 0.25, Generator().manual_seed(0))
+    assert torch.equal(dropped.amin(1), dropped.amax(1))  # all steps or none
+    assert dropped.float().mean().item() == pytest.approx(0.75, abs=0.01)
+    assert len(dropped[:, 0].unique(dim=0)) > 100
+    assert torch.equal(drop_drums(events, 0.0, Generator()), events)
+
+
+@pytest.mark.parametrize(
+    ("preset_name", "setting", "problem"),
+    [
+        ("drums-2bar", "train.transpose=3", "drums have no pitch"),
+        ("melody-2bar", "train.drop_drums=0.1", "only drums as bits"),
+        ("cat-drums_2bar_small", "train.drop_drums=0.1", "only drums as bits"),
+        ("cat-mel_2bar_med_chords", "train.beta=1", "a control at each step"),
+        ("groovae_4bar", "train.beta=1", "as tensors only"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(preset_name: str, setting: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        trainable(preset(preset_name, [setting]))
