@@ -31,7 +31,6 @@ from musevae.models.outputs import Categorical, DrumCategorical, Groove, MultiCa
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-TRIO_DRUMS = 9  # classes of drums, of which a trio's third part has every set
 
 
 class CheckpointError(ValueError):
@@ -47,7 +46,7 @@ def output(config: Config) -> Output:
             bits = events.drum_classes
             return Nade(bits, config.model.nade_hidden) if events.bits else DrumCategorical(bits)
         case TrioConfig():
-            return MultiCategorical([presets.pitch_classes(events)] * 2 + [1 << TRIO_DRUMS])
+            return MultiCategorical([presets.pitch_classes(events)] * 2 + [presets.DRUM_SETS])
         case GrooveConfig():
             return Groove(events.drum_classes)
         case PerformanceConfig():
@@ -126,7 +125,7 @@ def load_weights(vae: torch.nn.Module, weights: Mapping[str, Tensor], origin: Pa
     unlike = unlike or [name for name, tensor in expected.items() if tensor.shape != weights[name].shape]
     if unlike:
         raise CheckpointError(
-            f"{origin}: its weights do not fit its {CONFIG}: {unlike[0]} is missing, unknown or of another shape"
+            f"{origin}: its weights do not fit the model: {unlike[0]} is missing, unknown or of another shape"
         )
     broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if broken:

@@ -218,6 +218,11 @@ def from_dict(content: Mapping[str, Any]) -> Config:
     return _read({key: value for key, value in content.items() if key != "format_version"}, Config)
 
 
+def representation_from_dict(content: Mapping[str, Any]) -> RepresentationConfig:
+    """The representation that a dataset's manifest describes; ConfigError for an unknown key or a wrong type."""
+    return _read(content, RepresentationConfig, "representation")
+
+
 def override(config: Config, settings: Iterable[str]) -> Config:
     """The config changed by settings "section.key=value", as in "model.z_size=128" or "model.encoder_sizes=512,512"."""
     for setting in settings:

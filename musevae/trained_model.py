@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from musevae import presets
 from musevae.checkpoint import MusicVAE, save_model
-from musevae.config import Config, ConfigError
+from musevae.config import Config
 from musevae.latent import slerp
 from musevae.music.midi import from_pretty_midi, read_midi
 from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence, concatenate
@@ -61,10 +61,8 @@ class TrainedModel:
 
     @cached_property
     def representation(self) -> Representation:
-        """Which events stand for which music; ConfigError for a model that has no music side yet, but in tensors."""
-        if self.config.model.control_size:
-            raise ConfigError(f"{self.name} is given a control at each step: use `vae`, which takes it as a tensor")
-        return presets.representation(self.config.representation)
+        """Which events stand for which music; ConfigError for a model that takes tensors only so far."""
+        return presets.music(self.config)
 
     def __repr__(self) -> str:
         return f"TrainedModel({self.name!r}, {self.config.representation}, {self.vae.num_parameters:,} parameters)"
@@ -258,6 +256,7 @@ class TrainedModel:
         return torch.randn(n, self.vae.z_size, generator=draw, device=self._device)
 
     def _decode(self, z: Tensor, temperature: float, draw: Generator) -> NDArray[np.int64]:
+        presets.music(self.config)  # raises before the work where it would be for nothing
         events = [self.vae.decode(batch, temperature, draw) for batch in torch.split(z, BATCH)]
         return torch.cat(events).cpu().numpy()
 

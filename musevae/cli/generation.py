@@ -27,6 +27,8 @@ def sample(n: int, windows: int, job: Job) -> None:
     """Make new tunes."""
     from musevae.music.note_sequence import DEFAULT_QPM  # numpy
 
+    if n * windows > options.MAX_TUNES:
+        raise click.BadParameter(f"{n} tunes of {windows} windows are more than {options.MAX_TUNES} windows in all.")
     model = job.load()
     paths = job.paths(numbered(f"{model.name}-sample-s{job.seed}", n))
     chosen: dict[str, Any] = {"temperature": job.temperature, "seed": job.seed, "qpm": job.qpm or DEFAULT_QPM}

@@ -27,9 +27,14 @@ def import_magenta(
     CHECKPOINT is TensorFlow's (a .tar, an .index file, the prefix of its files or their folder) or a folder of
     magenta.js. A checkpoint of another length than the config's needs --set representation.bars=N.
     """
+    from musevae import presets
     from musevae.checkpoint import CONFIG, WEIGHTS, save_model  # torch
+    from musevae.config import ConfigError
     from musevae.magenta.conversion import import_magenta
+    from musevae.training.run_log import LOG
 
+    if (output / LOG).exists():
+        raise ValueError(f"{click.format_filename(output)} is a run, with a model of its own: use another folder")
     if any((output / name).exists() for name in (CONFIG, WEIGHTS)) and not force:
         raise ValueError(f"{click.format_filename(output)} holds a model: --force overwrites it, -o avoids it")
     vae = import_magenta(checkpoint, config, settings)
@@ -45,5 +50,10 @@ def import_magenta(
         f"{vae.num_parameters:,} parameters"
     )
     if vae.encoder is None:
-        click.echo("the checkpoint has no encoder: the model samples and decodes, but cannot encode")
-    click.echo(f"hear it with: {shlex.join(['musevae', 'sample', '-m', str(output)])}")
+        click.echo("it has no encoder: the model samples and decodes, but cannot encode")
+    try:
+        presets.music(vae.config)
+    except ConfigError as error:
+        click.echo(f"in Python only: {error}")
+    else:
+        click.echo(f"hear it with: {shlex.join(['musevae', 'sample', '-m', str(output)])}")

@@ -27,12 +27,13 @@ def models(as_json: bool) -> None:
         }
         click.echo(json.dumps(content, indent=2))
         return
+    width = max(map(len, presets.PRESETS)) + 2
     click.echo("bundled models (-m NAME):")
     for name, config in bundled.items():
-        click.echo(f"  {name:20}{config.about}")
+        click.echo(f"  {name:{width}}{config.about}")
     click.echo("presets (musevae train NAME):")
     for name, config in presets.PRESETS.items():
-        click.echo(f"  {name:20}{config.about}; z of {config.model.z_size}")
+        click.echo(f"  {name:{width}}{config.about}; z of {config.model.z_size}")
 
 
 def described(config: Config) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from musevae.config import Config, DrumsConfig, known
+from musevae.config import Config, ConfigError, DrumsConfig, known
 from musevae.magenta.errors import MagentaError
 from musevae.presets.magenta import MAGENTA
 
@@ -97,8 +97,8 @@ def read_architecture(variables: Variables) -> Architecture:
 def recognise(variables: Variables, name: str | None = None, hint: str = "") -> Config:
     """The config of a checkpoint: the one called `name`, or that which fits best, with the checkpoint's own sizes.
 
-    Of several that fit alike, one whose name is in `hint`, the checkpoint's own name, is taken. MagentaError where none
-    fits, or several do.
+    Of several that fit alike, one whose name is in `hint`, the checkpoint's own name or its folder's, is taken.
+    MagentaError where none fits, or several do.
     """
     found = read_architecture(variables)
     fitting = [config for config in MAGENTA if _fits(config, found)]
@@ -113,7 +113,10 @@ def recognise(variables: Variables, name: str | None = None, hint: str = "") -> 
     likely = [config for config in fitting if _likeness(config, found, hint) == best]
     if any(config.representation != likely[0].representation for config in likely):
         raise MagentaError(f"its shapes are those of {_listed(likely)} alike: say which by --config")
-    return _sized(likely[0], found)
+    try:
+        return _sized(likely[0], found)
+    except ConfigError as error:
+        raise MagentaError(str(error)) from None
 
 
 def _fits(config: Config, found: Architecture) -> bool:
@@ -124,14 +127,14 @@ def _fits(config: Config, found: Architecture) -> bool:
     return alike and found.encoder in ("none", model.encoder) and (model.control_size > 0) == (found.control_size > 0)
 
 
-def _likeness(config: Config, found: Architecture, hint: str) -> tuple[bool, bool, bool, int]:
+def _likeness(config: Config, found: Architecture, hint: str) -> tuple[bool, bool, int]:
+    """What makes a config likelier, in this order: its layers, their sizes, how much of the hint its name is."""
     model = config.model
     sizes = [(found.decoder_sizes, model.decoder_sizes)]
     if found.encoder != "none":
         sizes.append((found.encoder_sizes, model.encoder_sizes))
-    named = len(config.preset) if config.preset in hint else 0
     layers = all(len(ours) == len(theirs) for ours, theirs in sizes)
-    return bool(named), layers, all(ours == theirs for ours, theirs in sizes), named
+    return layers, all(ours == theirs for ours, theirs in sizes), len(config.preset) if config.preset in hint else 0
 
 
 def _sized(config: Config, found: Architecture) -> Config:

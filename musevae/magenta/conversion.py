@@ -17,6 +17,7 @@ from musevae.checkpoint import MusicVAE
 from musevae.config import override
 from musevae.magenta.architecture import CONDUCTOR, ENCODER_LEVEL, FLAT_ENCODER, core_names, encoder_cell, recognise
 from musevae.magenta.errors import MagentaError
+from musevae.magenta.length import read_length, with_steps
 from musevae.magenta.variables import read_variables
 from musevae.models.decoders import LstmDecoder, SplitDecoder
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder
@@ -35,7 +36,8 @@ def import_magenta(path: str | os.PathLike[str], config: str | None = None, sett
     path = Path(path)
     variables = read_variables(path)
     try:
-        chosen = override(recognise(variables, config, path.resolve().as_posix()), settings)
+        chosen = recognise(variables, config, hint="/".join(path.resolve().parts[-2:]))
+        chosen = override(with_steps(chosen, read_length(path)), settings)
         with torch.device("meta"):  # shapes only: memory is taken for what fits them
             vae = MusicVAE(replace(chosen, provenance={"imported_from": path.name}))
         vae.load_state_dict(Conversion(vae, variables).state(), assign=True)
@@ -64,7 +66,7 @@ class Conversion:
         ignored = "encoder/" if self.vae.encoder is None else None
         unused = [name for name in self.variables if ignored is None or not name.startswith(ignored)]
         if unused:
-            raise MagentaError(f"{unused[0]} has no place in {self.vae.config.preset}")
+            raise MagentaError(f"{unused[0][:200]!r} has no place in {self.vae.config.preset}")
         unset = {name: p for p, name in self.names.items() if name not in self.converted}  # biases kept at zero
         return self.converted | {name: torch.zeros(p.shape, device="cpu") for name, p in unset.items()}
 

@@ -52,14 +52,14 @@ def read_bundle(find: Find, prefix: str) -> dict[str, Tensor]:
     with reading(index.name):
         shards, entries = _read_index(index)
     files = {shard: find(f"{prefix}.data-{shard:05d}-of-{shards:05d}") for shard in {entry.shard for entry in entries}}
-    variables, place = {}, (0, 0)
-    for entry in sorted(
-        entries, key=lambda entry: (entry.shard, entry.offset)
-    ):  # forwards: gzip goes back only to the start
+    variables: dict[str, Tensor] = {}
+    ends = dict.fromkeys(files, 0)
+    forwards = sorted(entries, key=lambda entry: (files[entry.shard].start, entry.shard, entry.offset))
+    for entry in forwards:  # as an archive has them: gzip goes back only to the start
         with reading(index.name):
-            if (entry.shard, entry.offset) < place:
+            if entry.offset < ends[entry.shard]:
                 raise ValueError(f"{entry.name!r} overlaps another variable")
-        place = (entry.shard, entry.offset + entry.size)
+        ends[entry.shard] = entry.offset + entry.size
         with reading(files[entry.shard].name):
             variables[entry.name] = _read_tensor(entry, files[entry.shard])
     return variables

@@ -39,7 +39,7 @@ class BidirectionalLstmEncoder(nn.Module):
         return torch.cat([forward[:, -1], backward[:, 0]], dim=-1)
 
     def _packed(self, x: Tensor, lengths: Tensor) -> Tensor:
-        x, steps = dense(x, None, self.input_size), x.shape[1]
+        x, steps = dense(x, None, self.input_size).to(self.layers[0].all_weights[0][0].dtype), x.shape[1]
         h: Tensor
         for layer in self.layers:
             x = F.dropout(x, self.dropout, self.training)

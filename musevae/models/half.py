@@ -5,6 +5,7 @@ Weights count as 16-bit where rounding changes none of them, as in models that w
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 ENGINES = ("fbgemm", "x86")  # of torch.backends.quantized: those that pack 16-bit weights
 LEAST_WEIGHTS = 1 << 20  # of a matrix for which it pays: smaller ones stay in the cache as they are
 
-_packed: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # weight -> its state, and it packed
+_packed: MutableMapping[Tensor, Any] = WeakTensorKeyDictionary()  # weight -> its fingerprint, and it packed
 
 
 class Product:
@@ -39,18 +40,25 @@ class Product:
 
 def packed(weight: Tensor) -> Any:  # noqa: ANN401 - an object of torch's
     """A large 16-bit weight on a CPU that multiplies such, packed once while it stays what it is; else None."""
-    if weight.device.type != "cpu" or torch.backends.quantized.engine not in ENGINES or weight.is_inference():
+    if weight.device.type != "cpu" or torch.backends.quantized.engine not in ENGINES or not may_be_half(weight):
         return None
-    state = weight.data_ptr(), weight._version  # what changes with the values, in place or by another tensor's
+    now = fingerprint(weight)
     known, found = _packed.get(weight, (None, None))
-    if known != state:
-        found = torch.ops.quantized.linear_prepack_fp16(weight.detach(), None) if is_half(weight) else None
-        _packed[weight] = state, found
+    if known is None or not torch.equal(known, now):
+        half = torch.equal(weight, weight.half().float())
+        found = torch.ops.quantized.linear_prepack_fp16(weight.detach(), None) if half else None
+        _packed[weight] = now, found
     return found
 
 
-def is_half(weight: Tensor) -> bool:
-    """Whether a weight matrix is a large one of 32-bit floats of which each is a 16-bit one."""
+def may_be_half(weight: Tensor) -> bool:
+    """Whether a weight matrix is a large one of 32-bit floats whose first row, at least, is of 16-bit ones."""
     if weight.numel() < LEAST_WEIGHTS or weight.dtype != torch.float32:
         return False
-    return all(torch.equal(part, part.half().float()) for part in (weight[0], weight))  # the first row tells most
+    return torch.equal(weight[0], weight[0].half().float())
+
+
+def fingerprint(weight: Tensor) -> Tensor:
+    """Sums of the bits over rows and columns: they change with the values, which version counters do not always."""
+    bits = weight.detach().view(torch.int32)
+    return torch.cat([bits.sum(0), bits.sum(1)])

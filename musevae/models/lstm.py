@@ -89,13 +89,19 @@ def run_layer(
     """
     if x.is_cuda or dropout:
         return fused(layer, F.dropout(dense(x, extra, layer.input_size), dropout), state)
+    if extra is not None and extra.shape[1] > 1:
+        x, extra = dense(x, extra, layer.input_size), None
+    h, c = state or layer.all_weights[0][0].new_zeros(2, len(x), layer.hidden_size)
     directions = []
-    for k, weights in enumerate(layer.all_weights):
+    for reverse, weights in enumerate(layer.all_weights):
         w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, weights)
-        inputs = input_product(x, extra, w_ih) + (b_ih + b_hh)  # (T, B, 4H)
-        h, c = state or inputs.new_zeros(2, len(x), layer.hidden_size)
-        hidden = recur(inputs.flip(0) if k else inputs, w_hh, h, c)
-        directions.append(hidden.flip(0) if k else hidden)
+        table, constant = w_ih.T, b_ih + b_hh
+        if extra is not None:
+            table, features = table.tensor_split((layer.input_size - extra.shape[-1],))
+            constant = torch.addmm(constant, extra[:, 0], features)
+        if not x.is_floating_point():
+            table = F.pad(table, (0, 0, 0, 1))  # the last row: no event
+        directions.append(recur(x.transpose(0, 1), table, constant, w_hh, h, c, reverse=bool(reverse)))
     return torch.cat(directions, dim=-1).transpose(0, 1)
 
 
@@ -121,22 +127,6 @@ def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:
     features = 0 if extra is None else extra.shape[-1]
     vectors = x if x.is_floating_point() else one_hot(x, size - features, dtype)
     return vectors if extra is None else torch.cat([vectors, extra.expand(-1, x.shape[1], -1)], dim=-1)
-
-
-def input_product(x: Tensor, extra: Tensor | None, weight: Tensor) -> Tensor:
-    """`dense(x, extra) @ weight.T` (T, B, 4H), time first, for weight (4H, D)."""
-    events, features = weight.T.tensor_split((weight.shape[1] - (0 if extra is None else extra.shape[-1]),))
-    product = looked_up(x.transpose(0, 1), F.pad(events, (0, 0, 0, 1)))  # the last row: no event
-    return product if extra is None else product + extra.transpose(0, 1) @ features
-
-
-def looked_up(x: Tensor, table: Tensor) -> Tensor:
-    """The product x @ table[:-1] of vectors x (A, B, D), or of the vectors that classes (A, B[, K]) stand for."""
-    if x.is_floating_point():
-        return x @ table[:-1]
-    if x.dim() == 2:
-        return F.embedding(x, table)
-    return F.embedding_bag(x.flatten(0, 1), table, mode="sum").reshape(*x.shape[:2], -1)
 
 
 def one_hot(events: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:

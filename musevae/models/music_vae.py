@@ -83,11 +83,10 @@ class MusicVAE(nn.Module):
         events = self._check_events(events)
         control = self._check_control(control, len(events))
         x = self.output.inputs(events)
+        x = x.to(self._dtype) if x.is_floating_point() else x
         if control is not None:
             x = dense(x, control, self.output.input_size + self.control_size)
-        present = events < self.output.size
-        lengths = present.reshape(len(events), self.segments, -1).sum(-1) if self.output.ends else None
-        posterior: DiagonalGaussian = self.head(self.encoder(x, lengths))
+        posterior: DiagonalGaussian = self.head(self.encoder(x, self._lengths(events)))
         return posterior
 
     def logits(
@@ -156,7 +155,13 @@ class MusicVAE(nn.Module):
         if events.is_floating_point() != self.output.floating:
             expected = "a floating-point" if self.output.floating else "an integer"
             raise ValueError(f"events are {events.dtype}; expected {expected} dtype")
-        return events.to(self._dtype) if self.output.floating else events.long()
+        if self.output.floating:
+            return events.to(self._dtype)
+        events = events.long()
+        limits = torch.tensor(self.output.limits, device=events.device)
+        if not events.is_cuda and not ((events >= 0) & (events < limits)).all():  # a GPU would have to wait for it
+            raise ValueError(f"events reach {events.min()}..{events.max()}; they must be below {self.output.limits}")
+        return events
 
     def _check_z(self, z: Tensor, batch: int | None) -> Tensor:
         check_shape("z", z, (batch, self.z_size))
@@ -170,6 +175,15 @@ class MusicVAE(nn.Module):
             return None
         check_shape("control", control, (batch, self.steps, self.control_size))
         return control.to(self._dtype)
+
+    def _lengths(self, events: Tensor) -> Tensor | None:
+        """How many events each segment has, (B, S), where segments end."""
+        if not self.output.ends:
+            return None
+        lengths = (events < self.output.size).reshape(len(events), self.segments, -1).sum(-1)
+        if not lengths.all():
+            raise ValueError(f"a segment has no event; it has at least its end, class {self.output.size - 1}")
+        return lengths
 
     @property
     def _dtype(self) -> torch.dtype:

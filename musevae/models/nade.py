@@ -28,7 +28,7 @@ class Nade(Output):
 
     def __init__(self, bits: int, hidden: int = 128) -> None:
         super().__init__(hidden + bits, bits + 1, bits)
-        self.bits, self.shape = bits, (bits,)
+        self.bits, self.shape, self.limits = bits, (bits,), (2,)
         std = 1 / math.sqrt(bits)
         self.w_enc, self.w_dec = (
             nn.Parameter(nn.init.trunc_normal_(torch.empty(bits, hidden), std=std, a=-2 * std, b=2 * std))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 Logits: TypeAlias = "Tensor | tuple[Tensor, ...]"
 
 COLDEST = 1e-6  # temperatures between 0 and this are treated as this: logits / temperature stays finite in float32
+NO_CLASS = -1  # none of the classes
 GROOVE_EPSILON = 1e-7  # of the logarithms of GrooVAE's hits
 
 
@@ -54,18 +55,17 @@ def bernoulli(logits: Tensor, temperature: float = 1.0, generator: torch.Generat
     return uniform(tuple(logits.shape), logits.device, generator) < probability
 
 
-def negative_log_likelihood(logits: Tensor, events: Tensor) -> Tensor:
+def negative_log_likelihood(logits: Tensor, events: Tensor, nothing: int = NO_CLASS) -> Tensor:
     """-log p(events) (B,) in nats, summed over steps, of int64 events (B, T) under categorical logits (B, T, V).
 
-    Class V stands for no event at all and does not count.
+    Class `nothing`, where one is given, stands for no event at all and does not count.
     """
-    V = logits.shape[-1]
-    nll = F.cross_entropy(logits.flatten(0, 1), events.flatten(), reduction="none", ignore_index=V)
+    nll = F.cross_entropy(logits.flatten(0, 1), events.flatten(), reduction="none", ignore_index=nothing)
     return nll.view_as(events).sum(1)
 
 
 def drum_roll(bits: Tensor) -> Tensor:
-    """Bits (..., D) with one more behind them that says that none of them is set, as floats (..., D + 1)."""
+    """Booleans (..., D) with one more behind them that says that none of them is set, as floats (..., D + 1)."""
     return torch.cat([bits, ~bits.any(-1, keepdim=True)], dim=-1).float()
 
 
@@ -78,6 +78,7 @@ class Output(nn.Module, ABC):
     """
 
     shape: tuple[int, ...] = ()
+    limits: tuple[int, ...] = ()  # of an event's values, each from 0 to below its limit; one for all, or one for each
     floating = False  # whether events are real numbers
     ends = False  # whether a segment ends at the last class
     scheduled_temperature = 1.0  # of the draws of scheduled sampling
@@ -115,12 +116,12 @@ class Categorical(Output):
 
     def __init__(self, classes: int, *, ends: bool = False) -> None:
         super().__init__(classes, classes, classes)
-        self.ends = ends
+        self.ends, self.limits = ends, (classes + ends,)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
         """-log p(events) (B,) under logits (B, T, V)."""
         assert isinstance(logits, Tensor)
-        return negative_log_likelihood(logits, events)
+        return negative_log_likelihood(logits, events, self.size if self.ends else NO_CLASS)
 
     def sample(self, logits: Logits, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Classes (B,) int64 for logits (B, V)."""
@@ -147,7 +148,8 @@ class MultiCategorical(Output):
 
     def __init__(self, classes: Sequence[int]) -> None:
         super().__init__(sum(classes), sum(classes), sum(classes))
-        self.classes, self.shape = tuple(classes), (len(classes),)
+        self.classes = self.limits = tuple(classes)
+        self.shape = (len(classes),)
         self.offsets = [sum(classes[:k]) for k in range(len(classes))]
 
     def inputs(self, events: Tensor) -> Tensor:

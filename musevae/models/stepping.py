@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from musevae.models.half import Product
-from musevae.models.lstm import LstmStack, looked_up
+from musevae.models.lstm import LstmStack
+from musevae.models.recurrence import looked_up
 
 FEATURES_FIRST = 32  # examples from which on it pays to store what is (batch, size) the other way round
 
@@ -59,7 +60,7 @@ class Stepper:
         self.stack, self.projection = stack, projection
         self.cells = [Cell(layer, batch) for layer in stack.layers]
         z_size = stack.initial_state.in_features
-        table, self.w_z, self.w_control = stack.layers[0].weight_ih_l0.T.tensor_split((events, events + z_size))
+        table, self.w_z, self.w_control = stack.layers[0].all_weights[0][0].T.tensor_split((events, events + z_size))
         self.table = torch.cat([table, torch.zeros_like(table[:1])])  # (V + 1, 4H); the last row: no event yet
 
     def start(self, z: Tensor) -> None:
@@ -71,7 +72,8 @@ class Stepper:
 
     def step(self, previous: Tensor, control: Tensor | None = None) -> Tensor:
         """Logits (B, V) of the next event, given the one before, coded as for `run_layer`, and control (B, C)."""
-        bias = looked_up(previous.unsqueeze(0), self.table)[0].add_(self.constant)
+        table = self.table[:-1] if previous.is_floating_point() else self.table
+        bias = looked_up(previous, table).add_(self.constant)
         if control is not None:
             bias.addmm_(control, self.w_control)
         first, *rest = self.cells

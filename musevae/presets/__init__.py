@@ -15,7 +15,7 @@ from musevae.config import (
     override,
 )
 from musevae.music import grid
-from musevae.music.drums import DrumsRepresentation
+from musevae.music.drums import REDUCED, DrumsRepresentation
 from musevae.music.melody import MelodyRepresentation
 from musevae.music.representation import Representation
 from musevae.music.trio import TrioRepresentation
@@ -23,6 +23,7 @@ from musevae.presets.magenta import MAGENTA
 from musevae.presets.ours import OURS
 
 PRESETS = {config.preset: config for config in (*OURS, *MAGENTA)}
+DRUM_SETS = 1 << len(REDUCED)  # of the nine classes of drums: a trio's third part
 REPRESENTATIONS = {"melody": MelodyRepresentation, "drums": DrumsRepresentation, "trio": TrioRepresentation}
 
 
@@ -34,10 +35,17 @@ def preset(name: str, settings: tuple[str, ...] | list[str] = ()) -> Config:
 def representation(config: RepresentationConfig) -> Representation:
     """The representation that a config describes; ValueError where its numbers do not fit together."""
     if config.name not in REPRESENTATIONS:
-        raise ConfigError(f"{config.name} events are read and written as tensors only so far, not as music")
+        raise ConfigError(f"{config.name} events are no music yet: `model.vae` takes and gives them as tensors")
     parameters = {key: value for key, value in asdict(config).items() if key != "name"}
     made: Representation = REPRESENTATIONS[config.name](**parameters)
     return made
+
+
+def music(config: Config) -> Representation:
+    """The representation of a model that reads and writes music; ConfigError for one that takes tensors only so far."""
+    if config.model.control_size:
+        raise ConfigError(f"{config.preset} is given a control at each step: `model.vae` takes it as a tensor")
+    return representation(config.representation)
 
 
 def pitch_classes(config: MelodyConfig | TrioConfig) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
@@ -20,7 +21,10 @@ from musevae.music.shards import SPLITS, DatasetError, read_manifest, read_split
 
 
 class EventDataset(Dataset[Tensor]):
-    """Windows of events; `events` is the whole array (N, T, ...), an item one window (T, ...), wide."""
+    """Windows of events; `events` is the whole array (N, T, ...), an item one window (T, ...), wide.
+
+    A torch DataLoader can have it, with any number of workers.
+    """
 
     def __init__(self, events: Tensor) -> None:
         self.events = events
@@ -31,15 +35,33 @@ class EventDataset(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         return wide(self.events[index])
 
+    def __getitems__(self, indices: list[int]) -> list[Tensor]:
+        """The items of a batch at once, which a DataLoader asks for where it can."""
+        return list(wide(self.events[indices]))
+
 
 def open_dataset(folder: str | Path) -> dict[str, EventDataset]:
-    """The splits of a dataset folder by name; DatasetError when it is none or damaged."""
-    return {split: EventDataset(as_tensor(read_split(Path(folder), split))) for split in SPLITS}
+    """The splits of a dataset folder by name; DatasetError when it is none or damaged.
+
+    A split that is one file stays in it, shared by all processes that read it; what is written into its tensor does not
+    reach the file.
+    """
+    return {split: EventDataset(signed(mapped(read_split(Path(folder), split)))) for split in SPLITS}
+
+
+def mapped(events: NDArray[Any]) -> NDArray[Any]:
+    """Events that may be written to: of a whole file mapped into memory, that file's, mapped anew as copy on write."""
+    return open_memmap(str(events.filename), mode="c") if isinstance(events, np.memmap) else events
 
 
 def as_tensor(events: NDArray[Any]) -> Tensor:
+    """Events as a tensor of their own."""
+    return signed(np.array(events))
+
+
+def signed(events: NDArray[Any]) -> Tensor:
     """Events as a tensor; 16-bit classes, all below 2^15, get a sign, without which torch can do little."""
-    return torch.from_numpy(np.array(events, np.int16 if events.dtype == np.uint16 else events.dtype))
+    return torch.from_numpy(events.view(np.int16) if events.dtype == np.uint16 else events)
 
 
 def wide(events: Tensor) -> Tensor:
@@ -72,13 +94,16 @@ class Batches:
 
     def __getitem__(self, step: int) -> Tensor:
         """Events (batch_size, T, ...), int64 unless they are real numbers."""
+        return wide(self.events[self.indices(step)])
+
+    def indices(self, step: int) -> Tensor:
+        """Which windows of the split they are, (batch_size,) int64."""
         epoch, index = divmod(step, len(self.events) // self.batch_size)
         if epoch != self._epoch:
             generator = seeded(torch.device("cpu"), self.seed, 0, epoch)
             order = torch.randperm(len(self.events), generator=generator)
             self._epoch, self._order = epoch, order.to(self.events.device)
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return wide(self.events[chosen])
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
 
 def transpose(events: Tensor, semitones: int, representation: Representation, generator: Generator) -> Tensor:
@@ -110,9 +135,7 @@ def spread(events: Tensor, n: int) -> Tensor:
 
 def trainable(config: Config) -> Representation:
     """The representation of the events that a config's model is trained on; ConfigError where `train` has no such."""
-    made = presets.representation(config.representation)
-    if config.model.control_size:
-        raise ConfigError(f"{config.preset} is given a control at each step, which datasets do not hold yet")
+    made = presets.music(config)
     if config.train.transpose and not made.pitched:
         raise ConfigError(f"train.transpose is {config.train.transpose}, but {made.name} have no pitch: set it to 0")
     if config.train.drop_drums and not getattr(config.representation, "bits", False):

@@ -31,7 +31,7 @@ def evaluate(
     """
     if not len(events):
         raise ValueError("the split has no windows to evaluate on")
-    device, representation = next(vae.parameters()).device, presets.representation(vae.config.representation)
+    device, representation = next(vae.parameters()).device, presets.music(vae.config)
     draw, parts = seeded(device, seed), []
     vae.eval()
     with torch.inference_mode():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from musevae.config import ConfigError
 from musevae.magenta import conversion
 from musevae.magenta.conversion import import_magenta
 from musevae.magenta.errors import MagentaError
+from musevae.magenta.length import with_steps
 from musevae.magenta.variables import read_variables
 from musevae.music.note_sequence import Note
+from musevae.presets import preset
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
 SMALL = PARITY / "cat-mel_2bar_small"
@@ -63,7 +67,7 @@ def test_checkpoint_without_an_encoder_samples_but_does_not_encode(monkeypatch: 
         ("decoder/output_projection/kernel", None, "it has no decoder/output_projection/kernel"),
         ("decoder/output_projection/kernel", np.zeros((3, 90), np.float32), r"has the shape \(90, 3\), not \(90, 20\)"),
         ("decoder/multi_rnn_cell/cell_1/lstm_cell/kernel", np.zeros((9, 80), np.float32), r"lstm_cell has the shape"),
-        ("decoder/more/kernel", np.zeros(3, np.float32), "decoder/more/kernel has no place in cat-mel_2bar_small"),
+        ("decoder/more/kernel", np.zeros(3, np.float32), "'decoder/more/kernel' has no place in cat-mel_2bar_small"),
         ("encoder/sigma/bias", None, "it has no encoder/sigma/bias"),
     ],
 )
@@ -111,3 +115,30 @@ def test_sizes_that_no_variable_fills_take_no_memory(monkeypatch: pytest.MonkeyP
     change(monkeypatch, **{"decoder/multi_rnn_cell/cell_1/lstm_cell/bias": wide})
     with pytest.raises(MagentaError, match="has the shape"):
         import_magenta(SMALL)
+
+
+@pytest.mark.parametrize(("steps", "bars"), [(32, 2), (64, 4), (16, 1)])
+def test_length_told_beside_a_javascript_checkpoint_is_taken(steps: int, bars: int, tmp_path: Path) -> None:
+    shutil.copytree(PARITY / "js-mel_2bar", tmp_path / "js")
+    description = tmp_path / "js" / "config.json"
+    description.write_text(json.dumps({"dataConverter": {"type": "MelodyConverter", "args": {"numSteps": steps}}}))
+    assert import_magenta(tmp_path / "js").config.representation.bars == bars
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("{", "config.json is damaged"), ('{"args": {"numSteps": 33}}', "33 steps, no whole number of bars")],
+)
+def test_length_that_cannot_be_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    shutil.copytree(PARITY / "js-mel_2bar", tmp_path / "js")
+    (tmp_path / "js" / "config.json").write_text(text)
+    with pytest.raises(MagentaError, match=problem):
+        import_magenta(tmp_path / "js")
+
+
+@pytest.mark.parametrize(
+    ("name", "segments"), [("hierdec-mel_16bar", 4), ("hierdec-trio_16bar", 4), ("cat-mel_2bar_big", None)]
+)
+def test_shorter_hierarchical_models_keep_the_length_of_their_segments(name: str, segments: int | None) -> None:
+    config = with_steps(preset(name), 64)
+    assert (config.representation.bars, config.model.segments) == (4, segments)

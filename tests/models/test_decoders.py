@@ -2,13 +2,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from conftest import Fill
 from torch import Tensor, nn
 
 from musevae.models.decoders import LstmDecoder
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.outputs import Categorical
 from musevae.models.stepping import Stepper
+from tests.models.conftest import Fill
 
 V, Z, T, B = 7, 3, 12, 4  # classes, latent size, steps, batch
 Decoder = LstmDecoder | HierarchicalLstmDecoder

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from conftest import Fill
 from torch import Tensor, nn
 
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
 from musevae.models.lstm import one_hot
+from tests.models.conftest import Fill
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from musevae.models import half
 from musevae.models.decoders import LstmDecoder
-from musevae.models.half import Product, is_half, packed
+from musevae.models.half import Product, packed
 from musevae.models.outputs import Categorical
 
 needs_packing = pytest.mark.skipif(
@@ -40,15 +40,18 @@ def test_weight_is_packed_once_while_it_stays_what_it_is() -> None:
     w = weight()
     first = packed(w)
     assert packed(w) is first
-    w.mul_(2)
-    assert packed(w) is not first
+    w.data.mul_(2)  # behind the back of the version counter
+    second = packed(w)
+    assert second is not first
+    w.detach().numpy()[3, 2] = 7
+    assert packed(w) is not second
     w.data = w.data + 1e-5  # no 16-bit numbers any more
     assert packed(w) is None
 
 
 @pytest.mark.parametrize("wide", [weight().data + 1e-5, weight().data.double(), torch.full((8, 5), 1e6)])
 def test_weights_that_16_bits_would_change_are_left_alone(wide: Tensor) -> None:
-    assert not is_half(wide)
+    assert packed(wide) is None
     x = torch.randn(3, 5, dtype=wide.dtype)
     product, out = Product(wide), torch.empty(3, 8, dtype=wide.dtype)
     product.add(x, torch.zeros(3, 8, dtype=wide.dtype), out)
@@ -57,7 +60,7 @@ def test_weights_that_16_bits_would_change_are_left_alone(wide: Tensor) -> None:
 
 def test_small_matrices_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(half, "LEAST_WEIGHTS", 41)
-    assert not is_half(weight().data)
+    assert packed(weight()) is None
 
 
 @needs_packing

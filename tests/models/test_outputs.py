@@ -24,7 +24,7 @@ def test_negative_log_likelihood_sums_the_steps() -> None:
 def test_steps_without_an_event_do_not_count() -> None:
     logits = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
     events = torch.tensor([[0, 0, 0, 0], [0, 0, 5, 5]])
-    nll = negative_log_likelihood(logits, events)
+    nll = negative_log_likelihood(logits, events, nothing=5)
     torch.testing.assert_close(nll[1], negative_log_likelihood(logits[:, :2], events[:, :2])[1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from musevae.models.lstm import dense, fused, lstm_layer, run_layer
@@ -15,13 +16,15 @@ def draws(*shapes: tuple[int, ...]) -> list[Tensor]:
     return [torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes]
 
 
-def test_recurrence_equals_nn_lstm_in_outputs_and_gradients() -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_recurrence_equals_nn_lstm_in_outputs_and_gradients(reverse: bool) -> None:
     torch.manual_seed(0)
     x, h, c = draws((7, 3, 5), (3, 4), (3, 4))
     layer = nn.LSTM(5, 4).double()
-    expected, _ = layer(x, (h[None], c[None]))
+    expected, _ = layer(x.flip(0) if reverse else x, (h[None], c[None]))
+    expected = expected.flip(0) if reverse else expected
     w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, layer.all_weights[0])
-    outputs = recur(x @ w_ih.T + b_ih + b_hh, w_hh, h, c)
+    outputs = recur(x, w_ih.T, b_ih + b_hh, w_hh, h, c, reverse=reverse)
     torch.testing.assert_close(outputs, expected)
     leaves = [x, h, c, *layer.parameters()]
     cotangent = torch.randn_like(expected)
@@ -31,8 +34,28 @@ def test_recurrence_equals_nn_lstm_in_outputs_and_gradients() -> None:
         torch.testing.assert_close(got, wanted)
 
 
-def test_gradients_match_finite_differences() -> None:
-    assert torch.autograd.gradcheck(recur, draws((3, 2, 8), (8, 2), (2, 2), (2, 2)))
+@pytest.mark.parametrize("bounds", [[(0, 6)], [(0, 2), (2, 6)]])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_classes_are_the_vectors_that_they_stand_for(bounds: list[tuple[int, int]], reverse: bool) -> None:
+    """With one class a step, or two; the sixth stands for nothing."""
+    draw = torch.Generator().manual_seed(0)
+    columns = [torch.randint(low, high, (5, 3), generator=draw) for low, high in bounds]
+    classes = torch.stack(columns, dim=2) if len(columns) > 1 else columns[0]
+    table, constant, weight, h, c = draws((5, 8), (3, 8), (8, 2), (3, 2), (3, 2))
+    vectors = dense(classes.transpose(0, 1), None, 5).transpose(0, 1).double()
+    looked_up = recur(classes, F.pad(table, (0, 0, 0, 1)), constant, weight, h, c, reverse=reverse)
+    multiplied = recur(vectors, table, constant, weight, h, c, reverse=reverse)
+    torch.testing.assert_close(looked_up, multiplied)
+    leaves = [table, constant, weight, h, c]
+    cotangent = torch.randn_like(multiplied)
+    gradients = (torch.autograd.grad(outputs, leaves, cotangent) for outputs in (looked_up, multiplied))
+    for got, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("constant", [(8,), (2, 8)])
+def test_gradients_match_finite_differences(constant: tuple[int, ...]) -> None:
+    assert torch.autograd.gradcheck(recur, draws((3, 2, 5), (5, 8), constant, (8, 2), (2, 2), (2, 2)))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
