@@ -1,60 +1,34 @@
-"""Music files -> windows of events -> de-duplicated splits -> a dataset, the same for any number of workers."""
+"""Music files -> windows of events -> de-duplicated splits -> a dataset, the same bytes wherever the work is done."""
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
-import signal
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data_prep.sources import Source, SourceError, find_sources
-from musevae.music.midi import MidiError, parse_midi
+from data_prep.cluster import Cluster
+from data_prep.engines import Engine, InProcess, Job, Processes, time_limit
+from data_prep.pieces import Recipe, read_chunk, read_piece
+from data_prep.report import Gathering, Report
+from data_prep.sources import Fault, Source, find_sources, stream
+from data_prep.splits import HELD_OUT, check_held_out, folder_split, read_table, table_split
+from data_prep.unfinished import Unfinished, listing
 from musevae.music.representation import Representation
-from musevae.music.shards import MANIFEST, SPLITS, DatasetError, is_shard, write_dataset
+from musevae.music.shards import DatasetError, DatasetWriter
 
-HELD_OUT = {"validation": 0.05, "test": 0.05}  # shares of the pieces, where no folder names the split
 DEDUPE = ("exact", "transposition", "none")
-UNREADABLE_NAMED = 100
-CHUNK = 4  # files handed to a worker at once; Ctrl-C waits for those that have been
-AHEAD = 16  # chunks for each worker, at most, that wait or whose pieces do
+ENGINES = ("processes", "dask")
+TIME_LIMIT_SECONDS = 60.0  # for one file
+CHUNK_FILES = 64  # what is read, kept and, after an interruption, read again together
+CHUNK_BYTES = 1 << 23  # of a .tar's members, which wait in memory
 
 Progress = Callable[[int, int], None]
-
-
-class WorkerError(ValueError):
-    """A worker process that died before its work was done."""
-
-
-class Piece(NamedTuple):
-    """What one source gave."""
-
-    name: str
-    split: str
-    events: NDArray[Any]
-    skipped: Counter[str]
-    error: str = ""
-
-
-@dataclass
-class Report:
-    """What went into a dataset and what did not."""
-
-    files: int = 0
-    unreadable: dict[str, str] = field(default_factory=dict)  # name -> reason
-    skipped: Counter[str] = field(default_factory=Counter)  # reason -> count of tracks, pieces or windows
-    windows: dict[str, int] = field(default_factory=dict)  # split -> windows kept
-    duplicates: dict[str, int] = field(default_factory=dict)  # split -> windows dropped
 
 
 def prepare(
@@ -65,159 +39,173 @@ def prepare(
     workers: int = 1,
     tracks: Collection[str] | None = None,
     dedupe: str = "exact",
+    held_out: tuple[float, float] = HELD_OUT,
+    split_seed: int = 0,
+    split_csv: str | Path | None = None,
+    time_limit_seconds: float = TIME_LIMIT_SECONDS,
+    engine: str = "processes",
+    scheduler: str | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Turn music files, folders and archives into the dataset folder `output`.
+    """Turn music files, folders, archives and lists of paths into the dataset folder `output`.
 
     `tracks` keeps the tracks of these names only; `dedupe` is "exact", "transposition" (windows alike up to a shift in
-    pitch count as one) or "none", within each split. `progress` is called with files done and files in all. Raises
-    SourceError for a bad input, DatasetError when `output` holds a dataset or the shards of one already (unless
-    `force`), .npy files of others, or no window is left, WorkerError when a worker process dies.
+    pitch count as one) or "none", within each split. A piece's split is what `split_csv` says, or else the folder that
+    names one, or else a hash of its fingerprint, `split_seed` and the shares `held_out` for validation and test.
+    `engine` "dask" works on the cluster of `scheduler`. `progress` is called with files done and files in all, 0 where
+    that is not known. An interrupted call continues where it stopped. Raises SourceError and SplitError for a bad
+    input, DatasetError when `output` holds a dataset or the shards of one already (unless `force`), .npy files of
+    others, another's unfinished work, or no window is left, WorkerError when no worker process starts.
     """
-    output = Path(output)
-    if dedupe not in DEDUPE:
-        raise ValueError(f"dedupe is {dedupe!r}; it must be one of {', '.join(DEDUPE)}")
-    _check_output(output, force)
-    sources = find_sources(map(Path, inputs))
-    report = Report(files=len(sources))
-    found: dict[str, list[NDArray[Any]]] = {split: [] for split in SPLITS}
-    with _mapped(partial(read_piece, representation=representation, tracks=tracks), sources, workers) as pieces:
-        for done, piece in enumerate(pieces, 1):
-            _collect(piece, report, found)
-            if progress:
-                progress(done, len(sources))
-    arrays = {split: _unique(found[split], representation, dedupe, report, split) for split in SPLITS}
-    if not any(len(array) for array in arrays.values()):
-        raise DatasetError(_nothing_left(report))
-    write_dataset(output, arrays, _manifest(representation, sources, dedupe, tracks, report))
+    output, names = Path(output), None if tracks is None else tuple(sorted(tracks))
+    recipe = Recipe(representation, names, _one_of("dedupe", dedupe, DEDUPE), held_out, split_seed)
+    check_held_out(held_out)
+    table = read_table(Path(split_csv)) if split_csv else None
+    sources = find_sources(inputs)
+    work_folder = Unfinished(output, _plan(recipe, sources, table, time_limit_seconds))
+    at_work = _engine(_one_of("engine", engine, ENGINES), workers, scheduler, time_limit_seconds, work_folder)
+    work_folder.open(force=force)
+    whole = False
+    try:
+        corpus = Corpus(sources, table)
+        _read(corpus, recipe, at_work, work_folder, time_limit_seconds, progress)
+        report = _gather(corpus, recipe, table is not None, work_folder)
+        whole = True
+    except DatasetError:
+        whole = True  # nothing to continue
+        raise
+    finally:
+        work_folder.close(whole=whole)
     return report
 
 
-def _check_output(output: Path, force: bool) -> None:
-    """DatasetError unless the folder may be written to."""
-    is_dataset, arrays = (output / MANIFEST).exists(), list(output.glob("*.npy"))
-    if not is_dataset and not all(map(is_shard, arrays)):
-        raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
-    if (is_dataset or arrays) and not force:
-        state = "a dataset" if is_dataset else "an unfinished dataset"
-        raise DatasetError(f"{output} already holds {state}: choose another folder, or --force to replace it")
+class Corpus:
+    """The sources in numbered jobs; counts them as they go by."""
+
+    def __init__(self, sources: Sequence[Source], table: Mapping[str, str] | None) -> None:
+        self._sources, self._table = sources, table
+        self.total = 0 if any(source.is_stream for source in sources) else len(sources)
+        self.files: Counter[str] = Counter({source.root: 0 for source in sources})
+        self.jobs_count = 0
+
+    def jobs(self) -> Iterator[Job]:
+        """All sources, each with its split where something names it."""
+        group: list[Source] = []
+        for source in stream(self._sources):
+            self.files[source.root] += 1
+            group.append(_placed(source, self._table))
+            if len(group) == CHUNK_FILES or sum(len(member.data or b"") for member in group) >= CHUNK_BYTES:
+                yield self._job(group)
+                group = []
+        if group:
+            yield self._job(group)
+
+    def _job(self, group: list[Source]) -> Job:
+        self.jobs_count += 1
+        return Job(self.jobs_count - 1, tuple(group))
 
 
-def read_piece(source: Source, *, representation: Representation, tracks: Collection[str] | None) -> Piece:
-    """The windows of one source; a file that cannot be read gives none and says why."""
-    try:
-        data = source.read()
-        windows = representation.windows(parse_midi(data, source.name), tracks=tracks)
-    except (MidiError, SourceError, OSError) as error:
-        nothing = np.empty((0, *representation.shape), representation.dtype)
-        return Piece(source.name, "train", nothing, Counter(unreadable=1), str(error))
-    return Piece(source.name, source.split or split_of(data), windows.events, windows.skipped)
+def _placed(source: Source, table: Mapping[str, str] | None) -> Source:
+    """The source with its split, where the table or else a folder names it; a table leaves out what it lacks."""
+    if table is None:
+        return source._replace(split=folder_split(source.name))
+    split = table_split(source.name, table)
+    fault = source.fault if split else Fault("no split", f"{source.name} is not in the table of splits")
+    return source._replace(split=split, fault=fault)
 
 
-def split_of(data: bytes) -> str:
-    """The split of a piece, by a hash of its content."""
-    draw = int.from_bytes(hashlib.sha256(data).digest()[:8], "big") / 2**64
-    for split, share in HELD_OUT.items():
-        if draw < share:
-            return split
-        draw -= share
-    return "train"
+def _read(
+    corpus: Corpus,
+    recipe: Recipe,
+    engine: Engine,
+    folder: Unfinished,
+    seconds: float,
+    progress: Progress | None,
+) -> None:
+    """Have every chunk read that is not kept yet."""
+    reading = partial(read_piece, guard=partial(time_limit, seconds))
+    done, sizes = 0, {}
+
+    def missing() -> Iterator[Job]:
+        nonlocal done
+        for job in corpus.jobs():
+            if folder.has(job.number):
+                done += len(job.sources)
+            else:
+                sizes[job.number] = len(job.sources)
+                yield job
+
+    with closing(engine(partial(read_chunk, recipe=recipe, read=reading), missing())) as chunks:
+        for index, data in chunks:
+            folder.keep(index, data)
+            done += sizes.pop(index)
+            if progress:
+                progress(done, corpus.total)
 
 
-@contextmanager
-def _mapped(function: Callable[[Source], Piece], sources: Sequence[Source], workers: int) -> Iterator[Iterator[Piece]]:
-    """The pieces in order of the sources, read in this process or by a pool."""
+def _gather(corpus: Corpus, recipe: Recipe, by_table: bool, folder: Unfinished) -> Report:
+    """Write the dataset from the chunks."""
+    with folder.shards() as aside:
+        gathering = Gathering(DatasetWriter(aside), dedupe=recipe.dedupe != "none")
+        for chunk in folder.chunks(corpus.jobs_count):
+            gathering.add(chunk)
+        report = gathering.finished()
+        if not any(report.windows.values()):
+            raise DatasetError(_nothing_left(report))
+        gathering.writer.finish(folder.output, _manifest(corpus, recipe, by_table, report))
+    return report
+
+
+def _engine(name: str, workers: int, scheduler: str | None, seconds: float, folder: Unfinished) -> Engine:
     if workers < 1:
         raise ValueError(f"workers is {workers}; at least 1 is needed")
-    if workers == 1:
-        yield map(function, sources)
-        return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), leave_signals_alone)
-    try:
-        yield _in_order(pool, function, sources, AHEAD * workers)
-    except BrokenProcessPool as error:
-        raise WorkerError(
-            "a worker process died, most likely for want of memory; nothing was written: try fewer --workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    if scheduler and name != "dask":
+        raise ValueError(f"a scheduler ({scheduler}) is Dask's: add --engine dask")
+    if name == "dask":
+        return Cluster(scheduler, workers, seconds)
+    return Processes(workers, seconds) if workers > 1 else InProcess(seconds, folder.journal)
 
 
-def _in_order(
-    pool: ProcessPoolExecutor, function: Callable[[Source], Piece], sources: Sequence[Source], ahead: int
-) -> Iterator[Piece]:
-    """The pool's `map` for many sources; it cancels nothing, which a pool that breaks meanwhile would not survive."""
-    pending: deque[Future[list[Piece]]] = deque()
-    for first in range(0, len(sources), CHUNK):
-        pending.append(pool.submit(_pieces, function, sources[first : first + CHUNK]))
-        if len(pending) == ahead:
-            yield from pending.popleft().result()
-    while pending:
-        yield from pending.popleft().result()
+def _one_of(what: str, value: str, values: Collection[str]) -> str:
+    if value not in values:
+        raise ValueError(f"{what} is {value!r}; it must be one of {', '.join(values)}")
+    return value
 
 
-def _pieces(function: Callable[[Source], Piece], sources: Sequence[Source]) -> list[Piece]:
-    return [function(source) for source in sources]
-
-
-def leave_signals_alone() -> None:
-    """Let Ctrl-C be the parent's affair, and SIGTERM, by which the parent ends its workers, end this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _collect(piece: Piece, report: Report, found: dict[str, list[NDArray[Any]]]) -> None:
-    report.skipped += piece.skipped
-    if piece.error:
-        report.unreadable[piece.name] = piece.error
-    if len(piece.events):
-        found[piece.split].append(piece.events)
-
-
-def _unique(
-    parts: list[NDArray[Any]], representation: Representation, dedupe: str, report: Report, split: str
-) -> NDArray[Any]:
-    """The windows of a split, the first of each kind, in order."""
-    events = np.concatenate([np.empty((0, *representation.shape), representation.dtype), *parts])
-    keys = representation.at_lowest(events) if dedupe == "transposition" else events
-    keep = np.arange(len(events)) if dedupe == "none" else first_of_each(keys)
-    report.windows[split] = len(keep)
-    report.duplicates[split] = len(events) - len(keep)
-    return events[keep]
-
-
-def first_of_each(rows: NDArray[Any]) -> NDArray[np.int64]:
-    """Indices, in order, of the first of all rows that are equal."""
-    if not len(rows):
-        return np.empty(0, np.int64)
-    whole = np.ascontiguousarray(rows).reshape(len(rows), -1)
-    _, first = np.unique(whole.view(np.dtype((np.void, whole.itemsize * whole.shape[1]))).ravel(), return_index=True)
-    return np.sort(first)
-
-
-def _manifest(
-    representation: Representation,
-    sources: Sequence[Source],
-    dedupe: str,
-    tracks: Collection[str] | None,
-    report: Report,
-) -> dict[str, Any]:
-    """Everything the dataset folder says of itself besides its shards."""
-    files = Counter(source.root for source in sources)
+def _about(recipe: Recipe) -> dict[str, Any]:
+    representation = recipe.representation
     return {
         "representation": {"name": representation.name, **asdict(representation)},
-        "window_shape": list(representation.shape),
-        "dtype": np.dtype(representation.dtype).name,
-        "sources": [{"name": name, "files": count} for name, count in files.items()],
-        "tracks": sorted(tracks) if tracks is not None else None,
-        "dedupe": dedupe,
+        "tracks": None if recipe.tracks is None else list(recipe.tracks),
+        "dedupe": recipe.dedupe,
+    }
+
+
+def _plan(recipe: Recipe, sources: Iterable[Source], table: Mapping[str, str] | None, seconds: float) -> dict[str, Any]:
+    """What makes a preparation this one and no other."""
+    splits = {"held_out": recipe.held_out, "split_seed": recipe.split_seed, "table": table}
+    return {**_about(recipe), **splits, "time_limit_seconds": seconds, "sources": listing(sources)}
+
+
+def _manifest(corpus: Corpus, recipe: Recipe, by_table: bool, report: Report) -> dict[str, Any]:
+    """Everything the dataset folder says of itself besides its shards."""
+    validation, test = recipe.held_out
+    return {
+        **_about(recipe),
+        "window_shape": list(recipe.representation.shape),
+        "dtype": np.dtype(recipe.representation.dtype).name,
+        "sources": [{"name": name, "files": count} for name, count in corpus.files.items()],
+        "split": {"table": by_table, "held_out": {"validation": validation, "test": test}, "seed": recipe.split_seed},
+        "pieces": report.pieces,
         "duplicates": report.duplicates,
-        "skipped": dict(sorted(report.skipped.items())),
-        "unreadable": dict(list(report.unreadable.items())[:UNREADABLE_NAMED]),
+        "skipped": report.skipped,
+        "examples": report.examples,
+        "unreadable": report.unreadable,
+        "statistics": report.statistics,
     }
 
 
 def _nothing_left(report: Report) -> str:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.skipped.items()))
+    reasons = ", ".join(f"{count} {reason}" for reason, count in report.skipped.items())
     return f"no window is left of {report.files} file{'s' * (report.files != 1)} (left out: {reasons or 'nothing'})"

@@ -1,90 +1,146 @@
-"""Finding music files: single files, folders (recursively) and .zip archives, whose members are read in place."""
+"""Finding music: files, folders (recursively), .zip and .tar archives, and lists of paths, all read in place."""
 
 from __future__ import annotations
 
-import lzma
-import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import NamedTuple
 
-from musevae.music.shards import SPLITS
+from data_prep import archives, places
+from data_prep.archives import ArchiveError, Member
 
 MUSIC_SUFFIXES = frozenset({".mid", ".midi", ".kar"})
-SPLIT_FOLDERS = {split: split for split in SPLITS} | {"valid": "validation", "val": "validation", "eval": "validation"}
+LIST_SUFFIX = ".txt"
+KINDS = (
+    f"a music file ({', '.join(sorted(MUSIC_SUFFIXES))}), a folder, a .zip or .tar archive nor a {LIST_SUFFIX} of paths"
+)
+NONE = f"holds no music file ({', '.join(sorted(MUSIC_SUFFIXES))})"
+NOT_MUSIC = "__MACOSX/"  # what macOS puts into archives beside the files
 
 
 class SourceError(ValueError):
-    """An input that is no music file, folder or archive; the message begins with its name."""
+    """An input that is no music file, folder, archive or list; the message begins with its name."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One music file, or one member of an archive."""
+class Fault(NamedTuple):
+    """Why a source is not to be read."""
+
+    reason: str  # what it is counted as
+    message: str  # begins with the source's name
+
+
+class Source(NamedTuple):
+    """One music file, one member of an archive, or a whole .tar, which `stream` takes apart."""
 
     root: str  # the input it came from
     name: str  # what messages and the manifest call it: nothing above its input
-    path: Path
-    member: str | None = None
+    path: str
+    member: str = ""
+    stamp: str = ""  # changes when the file does
+    data: bytes | None = None  # of a .tar's member
+    split: str = ""  # where something else than its content decides
+    fault: Fault | None = None
 
     @property
-    def split(self) -> str | None:
-        """The split that a folder of its name is named after, the innermost counting; None where there is none."""
-        folders = self.name.replace(":", "/").split("/")[:-1]
-        return next((SPLIT_FOLDERS[part.lower()] for part in reversed(folders) if part.lower() in SPLIT_FOLDERS), None)
+    def is_stream(self) -> bool:
+        """Whether this is a .tar, whose members are not known yet."""
+        return places.suffix_of(self.path) in archives.TARS and self.data is None and not self.fault
 
     def read(self) -> bytes:
         """The file's bytes; OSError or SourceError when they cannot be had."""
-        if self.member is None:
-            return self.path.read_bytes()
+        if self.data is not None:
+            return self.data
         try:
-            return _archive(self.path, os.getpid()).read(self.member)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError) as error:
-            raise SourceError(f"{self.name}: cannot be read from its archive: {error}") from error
+            if self.member:
+                return archives.read_member(self.path, self.member)
+            with places.open_file(self.path) as file:
+                data = file.read(archives.MAX_BYTES + 1)
+            archives.check_size(len(data))
+        except ArchiveError as error:
+            raise SourceError(f"{self.name}: cannot be read: {error}") from error
+        return data
 
 
-def find_sources(inputs: Iterable[Path]) -> list[Source]:
+def find_sources(inputs: Iterable[str | Path]) -> list[Source]:
     """Every music file of the inputs, in order of input, then name; SourceError for an input that has none."""
-    return [source for path in inputs for source in _sources_of(path)]
+    return [source for place in map(str, inputs) for source in _checked(place, list(_sources_of(place)))]
 
 
-def _sources_of(path: Path) -> list[Source]:
-    if not path.exists():
-        raise SourceError(f"{path} does not exist")
-    if path.is_file() and path.suffix.lower() not in MUSIC_SUFFIXES | {".zip"}:
-        raise SourceError(
-            f"{path} is neither a music file ({', '.join(sorted(MUSIC_SUFFIXES))}), a folder nor a .zip archive"
-        )
-    found = list(_members(path) if path.suffix.lower() == ".zip" and path.is_file() else _files(path))
+def stream(sources: Iterable[Source]) -> Iterator[Source]:
+    """The sources, each .tar taken apart as it is read: one pass, one member at a time."""
+    for source in sources:
+        if source.is_stream:
+            yield from _members(source)
+        else:
+            yield source
+
+
+def _checked(place: str, found: list[Source]) -> list[Source]:
     if not found:
-        raise SourceError(f"{path} holds no music file ({', '.join(sorted(MUSIC_SUFFIXES))})")
+        raise SourceError(f"{place} {NONE}")
     return found
 
 
-def _files(path: Path) -> Iterator[Source]:
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        name = path.name if file == path else f"{path.name}/{file.relative_to(path).as_posix()}"
-        if file.suffix.lower() in MUSIC_SUFFIXES and file.is_file():
-            yield Source(path.name, name, file)
-        elif file.suffix.lower() == ".zip" and file.is_file():
-            yield from (Source(path.name, f"{name}:{source.member}", file, source.member) for source in _members(file))
+def _members(archive: Source) -> Iterator[Source]:
+    """The members of a .tar that are music; what is wrong with it is the fault of one of them."""
+    found = False
+    for member in archives.tar_members(archive.path, places.suffix_of(archive.path)):
+        name = f"{archive.name}:{member.name}"
+        if member.problem or _is_music(member):
+            fault = Fault("unreadable", f"{name}: {member.problem}") if member.problem else None
+            yield Source(archive.root, name, archive.path, member.name, data=member.data, fault=fault)
+            found = True
+    if not found:
+        yield archive._replace(fault=Fault("unreadable", f"{archive.name} {NONE}"))
 
 
-def _members(path: Path) -> Iterator[Source]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise SourceError(f"{path} is not a readable .zip archive: {error}") from error
-    for member in names:
-        if PurePath(member).suffix.lower() in MUSIC_SUFFIXES and not member.startswith("__MACOSX/"):
-            yield Source(path.name, f"{path.name}:{member}", path, member)
+def _sources_of(place: str) -> Iterator[Source]:
+    """The sources of an input of any kind."""
+    root = places.name_of(place)
+    suffix = places.suffix_of(place)
+    if not places.exists(place):
+        raise SourceError(f"{place} does not exist")
+    if places.is_folder(place):
+        for file in places.files_in(place):
+            yield from _file(root, f"{root}/{file.name}", file.path, file.stamp)
+    elif suffix == LIST_SUFFIX:
+        yield from _listed(root, Path(place))
+    elif suffix in MUSIC_SUFFIXES | archives.ZIPS | archives.TARS:
+        yield from _file(root, root, place, places.stamp_of(place))
+    else:
+        raise SourceError(f"{place} is neither {KINDS}")
 
 
-@lru_cache(maxsize=8)
-def _archive(path: Path, process: int) -> zipfile.ZipFile:
-    """The archive, opened once in each process: a worker must not share its parent's place in the file."""
-    return zipfile.ZipFile(path)
+def _file(root: str, name: str, path: str, stamp: str) -> Iterator[Source]:
+    """A music file or the members of an archive; nothing of a file of another kind."""
+    suffix = places.suffix_of(path)
+    if suffix in MUSIC_SUFFIXES:
+        yield Source(root, name, path, stamp=stamp)
+    elif suffix in archives.ZIPS | archives.TARS:
+        try:
+            if suffix in archives.TARS:
+                archives.check_tar(path, suffix)
+                yield Source(root, name, path, stamp=stamp)
+                return
+            for member in filter(_is_music, archives.zip_members(path)):
+                yield Source(root, f"{name}:{member.name}", path, member.name, member.stamp)
+        except ArchiveError as error:
+            raise SourceError(f"{path} is not a readable {suffix} archive: {error}") from error
+
+
+def _listed(root: str, place: Path) -> Iterator[Source]:
+    """What the lines of a list name, relative to its folder; a music file is not looked for before it is read."""
+    for line in place.read_text(encoding="utf-8").splitlines():
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        path = entry if places.is_address(entry) else str(place.parent / entry)
+        short = entry if not (places.is_address(entry) or Path(entry).is_absolute()) else places.name_of(entry)
+        if places.suffix_of(entry) in MUSIC_SUFFIXES and not places.is_folder(path):
+            yield Source(root, f"{root}:{short}", path, stamp=places.stamp_of(path))
+        else:
+            yield from (source._replace(root=root, name=f"{root}:{source.name}") for source in _sources_of(path))
+
+
+def _is_music(member: Member) -> bool:
+    return places.suffix_of(member.name) in MUSIC_SUFFIXES and not member.name.startswith(NOT_MUSIC)

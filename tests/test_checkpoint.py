@@ -126,9 +126,9 @@ def cut(folder: Path, size: int) -> None:
         (change_config(preset=1), r"config\.json: preset cannot be 1"),
         (change_config(model={"encoder": "transformer"}), r"config\.json: encoder transformer is unknown"),
         (change_config(representation={"bars": 0}), r"config\.json: bars cannot be 0"),
-        (change_config(model={}), r"weights do not fit its config\.json: .* is missing, unknown or of another shape"),
+        (change_config(model={}), r"weights do not fit the model: .* is missing, unknown or of another shape"),
         (change_weights(lambda weights: dict(list(weights.items())[1:])), "do not fit"),
-        (change_weights(lambda weights: weights | {"extra": torch.zeros(1)}), "do not fit its .*: extra is"),
+        (change_weights(lambda weights: weights | {"extra": torch.zeros(1)}), "do not fit the model: extra is"),
         (change_weights(lambda weights: weights | {"head.mu.bias": torch.zeros(5)}), r"head\.mu\.bias is"),
         (
             change_weights(lambda weights: weights | {"head.mu.bias": torch.tensor([0, 0, 0, float("nan")])}),

@@ -23,7 +23,12 @@ FLOORS = [  # from the top; a room may import those on floors below, and on its 
 STRANGERS = [{"cli", "data_prep"}, {"models", "config", "music"}]  # neither knows the other
 THIRD_PARTY = {  # room, or module where it differs -> what it may import besides the standard library
     "cli": {"click", "tqdm", "torch", "numpy"},
+    "cli.inspection": {"click", "matplotlib"},
     "data_prep": {"numpy"},
+    "data_prep.archives": {"zstandard"},
+    "data_prep.cluster": {"distributed"},
+    "data_prep.places": {"fsspec"},
+    "data_prep.export": {"numpy", "pyarrow", "datasets"},
     "music": {"numpy"},
     "music.midi": {"numpy", "symusic", "pretty_midi", "mido"},
     "models": {"torch"},

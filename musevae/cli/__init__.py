@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from musevae import __version__
-from musevae.cli import dataset, generation, latent, magenta, models, training
+from musevae.cli import dataset, generation, inspection, latent, magenta, models, training
 from musevae.cli.errors import OneLineErrors
 
 
@@ -30,6 +30,7 @@ COMMANDS = (
     latent.decode,
     models.models,
     dataset.prepare,
+    inspection.dataset,
     training.train,
     training.evaluate,
     magenta.import_magenta,

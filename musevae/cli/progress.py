@@ -7,7 +7,12 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-TRAINING_FIGURES = {"loss": "loss", "kl": "kl", "examples_per_second": "examples/s"}  # key -> how the bar calls it
+TRAINING_FIGURES = {  # key -> how the bar calls it
+    "loss": "loss",
+    "kl": "kl",
+    "learning_rate": "rate",
+    "examples_per_second": "examples/s",
+}
 
 
 @contextmanager
@@ -23,13 +28,19 @@ def counting(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def training() -> Iterator[Callable[[Mapping[str, float], int], None]]:
-    """A bar as a function of the figures that the trainer logs and the steps that there will be."""
-    with tqdm(unit="step", leave=False, disable=None) as bar:
+def training(*, hidden: bool = False) -> Iterator[Callable[[Mapping[str, float], int], None]]:
+    """A bar as a function of the figures that the trainer logs and the steps that there will be.
+
+    Its rate counts from the first figures on: a resumed run did not take the steps before.
+    """
+    with tqdm(unit="step", leave=False, disable=hidden or None) as bar:
 
         def advance(figures: Mapping[str, float], steps: int) -> None:
-            bar.total = steps
             bar.set_postfix({name: f"{figures[key]:.4g}" for key, name in TRAINING_FIGURES.items()}, refresh=False)
+            if bar.total is None:
+                bar.reset(steps)
+                bar.initial = bar.n = int(figures["step"])
+                bar.refresh()
             bar.update(int(figures["step"]) - bar.n)
 
         yield advance

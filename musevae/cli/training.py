@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,14 +17,18 @@ from musevae.cli import options
 from musevae.cli.errors import Interrupted, failure
 from musevae.cli.job import load
 
-DATA = click.option("--data", type=click.Path(path_type=Path), required=True, help="Dataset of `musevae prepare`.")
+if TYPE_CHECKING:
+    from musevae.training.trainer import TrainResult
+
+DATA = partial(click.option, "--data", type=click.Path(path_type=Path), help="Dataset of `musevae prepare`.")
+LAYER_ROW = "{:34} {:18} {:>14} {:>12} {:>6} {:>10}"
 RESUMED = {"steps": "--steps", "device": "--device", "threads": "--threads"}  # given again to a resumed run
 
 
 @click.command()
 @click.argument("preset")
-@DATA
-@click.option("--run", type=options.OutputFolder(), required=True, help="Folder for the model, checkpoints and log.")
+@DATA()
+@click.option("--run", type=options.OutputFolder(), help="Folder for the model, checkpoints and log.")
 @click.option(
     "--steps", type=click.IntRange(1), help="Stop at this step of the schedule.  [default: its end, train.steps]"
 )
@@ -34,11 +38,13 @@ RESUMED = {"steps": "--steps", "device": "--device", "threads": "--threads"}  # 
 @options.threads
 @click.option("--resume", is_flag=True, help="Continue the run from its last checkpoint.")
 @click.option("--init-from", metavar="MODEL", help="Model whose weights to start from (fine-tuning).")
+@click.option("--dry-run", is_flag=True, help="Say what training would cost, and do nothing; needs no data.")
+@click.option("--profile", is_flag=True, help="Say where the time of some steps goes; writes trace.json into RUN.")
 @options.as_json
 def train(
     preset: str,
-    data: Path,
-    run: Path,
+    data: Path | None,
+    run: Path | None,
     steps: int | None,
     settings: tuple[str, ...],
     seed: int,
@@ -46,26 +52,40 @@ def train(
     threads: int | None,
     resume: bool,
     init_from: str | None,
+    dry_run: bool,
+    profile: bool,
     as_json: bool,
 ) -> None:
     """Train a preset on a dataset.
 
     `musevae models` lists the presets. RUN becomes a model folder: the best so far by validation. Ctrl-C and SIGTERM
-    write a checkpoint first; --resume goes on from there, with the settings of the run.
+    write a checkpoint first; --resume goes on from there, with the settings of the run. On several GPUs or machines:
+    torchrun --nproc-per-node N -m -- musevae train ...
     """
+    if dry_run:
+        say_cost(preset, settings, as_json)
+        return
+    data, run = given("data", data), given("run", run)
     from musevae import pretrained  # torch
     from musevae.cli import progress
-    from musevae.training import trainer
+    from musevae.training import distributed, trainer
 
     use_threads(threads)
     source = pretrained.locate(init_from) if init_from else None
-    start = partial(trainer.train, preset, data, run, resume=resume, init_from=source)
-    with training_errors(), progress.training() as advance:
+    start = partial(trainer.train, preset, data, run, resume=resume, init_from=source, profile=profile)
+    with training_errors(), progress.training(hidden=distributed.rank() > 0) as advance:
         result = start(steps=steps, settings=settings, seed=seed, device=device, progress=advance)
+    if distributed.rank() > 0:  # the first process says it all
+        raise click.exceptions.Exit(0 if result.finished else Interrupted.exit_code)
     if not result.finished:
         again = shlex.join(resume_command(click.get_current_context().params))
         raise failure(f"interrupted at step {result.step}, with a checkpoint; to go on: {again}", Interrupted)
-    loss = result.validation_loss
+    say_result(preset, result, as_json)
+
+
+def say_result(preset: str, result: TrainResult, as_json: bool) -> None:
+    """Say what a run has come to."""
+    loss, run = result.validation_loss, result.run
     if as_json:
         figures = {"steps": result.step, "seed": result.seed, "validation_loss_nats": loss}
         click.echo(json.dumps({"command": "train", "preset": preset, "run": str(run), **figures}, indent=2))
@@ -73,11 +93,44 @@ def train(
     held_out = "no windows to validate on" if loss is None else f"validation loss {loss:.3f} nats"
     click.echo(f"{click.format_filename(run)}: {result.step} steps, {held_out}, seed {result.seed}")
     click.echo(f"hear it with: {shlex.join(['musevae', 'sample', '-m', str(run)])}")
+    if result.profile:
+        click.echo(result.profile.rstrip())
+
+
+def say_cost(preset: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Say what training a preset costs: a table of its layers, its parameters, arithmetic and memory."""
+    from musevae import presets
+    from musevae.training.cost import cost  # torch
+
+    found = cost(presets.preset(preset, settings))
+    flops, memory = found.flops, found.memory_bytes
+    if as_json:
+        report = {"command": "train", "preset": preset, "dry_run": True, "parameters": found.parameters}
+        totals = {"flops_per_example": flops, "batch_size": found.batch_size, "memory_bytes": memory}
+        click.echo(json.dumps({**report, **totals, "layers": [vars(layer) for layer in found.layers]}, indent=2))
+        return
+    click.echo(LAYER_ROW.format("layer", "kind", "size", "parameters", "steps", "MFLOP"))
+    for row in found.layers:
+        numbers = f"{row.parameters:,}", f"{row.applied:,}", f"{row.flops / 1e6:,.2f}"
+        click.echo(LAYER_ROW.format(row.name, row.kind, row.shape, *numbers))
+    click.echo(f"{found.parameters:,} parameters")
+    click.echo(f"{flops['forward'] / 1e6:,.1f} MFLOP an example forward, {flops['backward'] / 1e6:,.1f} backward")
+    parts = ", ".join(f"{name} {size / 1e6:,.1f}" for name, size in memory.items() if name != "total")
+    click.echo(f"{memory['total'] / 1e6:,.1f} MB for batches of {found.batch_size}: {parts}")
+
+
+def given(name: str, value: Path | None) -> Path:
+    """The value of an option that only a dry run goes without."""
+    if value is None:
+        context = click.get_current_context()
+        parameter = next(parameter for parameter in context.command.params if parameter.name == name)
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return value
 
 
 @click.command()
 @click.argument("model")
-@DATA
+@DATA(required=True)
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True)
 @click.option("--seed", type=options.SEEDS, default=0, show_default=True, help="Of z and of the sampled figures.")
 @options.auto_device
@@ -108,11 +161,12 @@ def training_errors() -> Iterator[None]:
     """Turn the errors of training that are no ValueError or OSError into complaints."""
     import torch
 
-    from musevae.training.trainer import DivergedError  # torch
+    from musevae.training.distributed import LostProcessError  # torch
+    from musevae.training.divergence import DivergedError
 
     try:
         yield
-    except DivergedError as error:
+    except (DivergedError, LostProcessError) as error:
         raise failure(str(error)) from error
     except torch.OutOfMemoryError:
         raise failure("the device is out of memory: use a smaller batch with --set train.batch_size=N") from None

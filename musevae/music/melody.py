@@ -95,8 +95,10 @@ class MelodyRepresentation(Representation):
         if not len(sequence):
             return 0.0
         start = grid.quantize(sequence.start, self.steps_per_quarter)
-        together = (start[1:] == start[:-1]) & (sequence.start[1:] < sequence.end[:-1])
-        return float(len(np.unique(start[1:][together])) / len(np.unique(start)))
+        begins = np.append(True, start[1:] != start[:-1])  # which notes begin a new step; starts are in order
+        together = ~begins[1:] & (sequence.start[1:] < sequence.end[:-1])
+        step = np.cumsum(begins)
+        return float(np.count_nonzero(np.bincount(step[1:][together])) / step[-1])
 
     def is_playable(self, sequence: NoteSequence) -> NDArray[np.bool_]:
         """Which notes tokens can say."""
@@ -105,11 +107,12 @@ class MelodyRepresentation(Representation):
 
     def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
         """The notes of each track that is a melody; counts the other tracks."""
+        playable = self.is_playable(sequence)
         for index in np.unique(sequence.track):
-            track = sequence.select(sequence.track == index)
-            notes = track.select(self.is_playable(track))
+            on_track = sequence.track == index
+            notes = sequence.select(on_track & playable)
             if not len(notes):
-                skipped["drums" if track.is_drum.any() else "out of range"] += 1
+                skipped["drums" if sequence.is_drum[on_track].any() else "out of range"] += 1
             elif self.chord_share(notes) > self.max_chord_share:
                 skipped["chords"] += 1
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -149,7 +150,12 @@ class NoteSequence:
 
     def select(self, mask: NDArray[np.bool_]) -> NoteSequence:
         """The notes where `mask` (N,) is true; everything else stays as it is."""
-        return replace(self, **{name: getattr(self, name)[mask] for name in COLUMNS})
+        chosen = copy(self)  # in order already: __post_init__ would sort, convert and copy again
+        for name in COLUMNS:
+            column: NDArray[Any] = getattr(self, name)[mask]
+            column.flags.writeable = False
+            object.__setattr__(chosen, name, column)
+        return chosen
 
     def shift(self, quarters: float) -> NoteSequence:
         """The same notes `quarters` later; tempo map and time signatures stay where they are."""

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from musevae.files import replaced
 FORMAT_VERSION = 1
 SPLITS = ("train", "validation", "test")
 SHARD_ROWS = 1 << 20
+SHARD_BYTES = 1 << 27  # where rows are long
 SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-[0-9]{{5,}}\.npy")
 MANIFEST = "manifest.json"
 DTYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + "efd?"}
@@ -34,20 +35,62 @@ class DatasetError(ValueError):
     """A folder that is no dataset, or a damaged one; the message begins with its name."""
 
 
-def write_dataset(folder: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    """Write the windows of each split and the manifest, in place of the dataset that the folder may hold.
+class DatasetWriter:
+    """The shards of a dataset, written aside as they fill; `finish` puts them in place of an older dataset."""
 
-    All is written aside first: until it is whole, a failure leaves the folder as it was. Then the old manifest goes,
-    and the new one comes last: a crash in between leaves shards without a manifest, which are no dataset.
-    """
+    def __init__(self, aside: Path, splits: Iterable[str] = SPLITS) -> None:
+        self.aside = aside
+        self.shards: dict[str, dict[str, str]] = {split: {} for split in splits}  # split -> file name -> SHA-256
+        self.windows: dict[str, int] = dict.fromkeys(self.shards, 0)  # split -> windows added
+        self._waiting: dict[str, list[NDArray[Any]]] = {split: [] for split in self.shards}
+
+    def add(self, split: str, windows: NDArray[Any]) -> None:
+        """Take windows (N, ...) of a split, after those it has."""
+        limit = _shard_rows(windows)
+        while len(windows):
+            room = limit - self.windows[split] % limit
+            self._waiting[split].append(windows[:room])
+            self.windows[split] += len(windows[:room])
+            windows = windows[room:]
+            if self.windows[split] % limit == 0:
+                self._write(split)
+
+    def finish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Write what waits and the manifest, then move all to its folder.
+
+        Until all is whole, a failure leaves the folder as it was. Then the old manifest goes, and the new one comes
+        last: a crash in between leaves shards without a manifest, which are no dataset.
+        """
+        for split in self.shards:
+            self._write(split)
+        content = {"format_version": FORMAT_VERSION, "windows": self.windows, "shards": self.shards, **manifest}
+        with replaced(self.aside / MANIFEST) as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+        _take_place(self.aside, folder, [name for names in self.shards.values() for name in names])
+
+    def _write(self, split: str) -> None:
+        if not self._waiting[split]:
+            return
+        name = f"{split}-{len(self.shards[split]):05d}.npy"
+        with replaced(self.aside / name) as file:
+            np.save(file, np.ascontiguousarray(np.concatenate(self._waiting[split])))
+        self._waiting[split].clear()
+        self.shards[split][name] = _digest(self.aside / name)
+
+
+def _shard_rows(windows: NDArray[Any]) -> int:
+    """How many windows (N, ...) like these a shard holds: few enough to wait in memory."""
+    return min(SHARD_ROWS, max(1, SHARD_BYTES // max(1, windows[:1].nbytes)))
+
+
+def write_dataset(folder: Path, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:
+    """Write the windows of each split and the manifest, in place of the dataset that the folder may hold."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as aside:
-        shards = {split: _write_split(Path(aside), split, array) for split, array in arrays.items()}
-        counts = {split: len(array) for split, array in arrays.items()}
-        content = {"format_version": FORMAT_VERSION, "windows": counts, "shards": shards, **manifest}
-        with replaced(Path(aside, MANIFEST)) as file:
-            file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
-        _take_place(Path(aside), folder, [name for names in shards.values() for name in names])
+        writer = DatasetWriter(Path(aside), arrays)
+        for split, array in arrays.items():
+            writer.add(split, array)
+        writer.finish(folder, manifest)
 
 
 def _take_place(aside: Path, folder: Path, shards: Sequence[str]) -> None:
@@ -61,19 +104,8 @@ def _take_place(aside: Path, folder: Path, shards: Sequence[str]) -> None:
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a file is named as the shards are that `write_dataset` writes, and takes away."""
+    """Whether a file is named as the shards are that a DatasetWriter writes, and takes away."""
     return SHARD_NAME.fullmatch(path.name) is not None
-
-
-def _write_split(folder: Path, split: str, array: NDArray[Any]) -> dict[str, str]:
-    """Write the shards of one split; returns file name -> SHA-256."""
-    digests = {}
-    for index, first in enumerate(range(0, len(array), SHARD_ROWS)):
-        name = f"{split}-{index:05d}.npy"
-        with replaced(folder / name) as file:
-            np.save(file, np.ascontiguousarray(array[first : first + SHARD_ROWS]))
-        digests[name] = _digest(folder / name)
-    return digests
 
 
 def _digest(path: Path) -> str:

@@ -45,7 +45,16 @@ DRUMS_2BAR = Config(
     about="2-bar drum patterns, trained by one core in about an hour",
     representation=DrumsConfig(bars=2, bits=True),
     model=MELODY_2BAR.model,
-    train=replace(MELODY_2BAR.train, steps=10_000, beta=0.2, beta_warmup_steps=10_000, transpose=0, drop_drums=0.1),
+    train=replace(
+        MELODY_2BAR.train,
+        steps=10_000,
+        beta=0.13,
+        beta_warmup_steps=6_500,
+        sampling="inverse_sigmoid",
+        sampling_rate=1200.0,
+        transpose=0,
+        drop_drums=0.1,
+    ),
 )
 TRIO_16BAR = Config(
     preset="trio-16bar",

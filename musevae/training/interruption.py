@@ -10,15 +10,18 @@ from types import FrameType
 
 
 @contextmanager
-def stop_requested() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that a checkpoint can be written first; the second one kills."""
+def stop_requested(*, second_kills: bool = True) -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that a checkpoint can be written first; the second one kills.
+
+    Not where a launcher passes on what the terminal has sent already, and kills by itself who is slow.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def request(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
+        if stop.is_set() and second_kills:
             raise KeyboardInterrupt
         stop.set()
 

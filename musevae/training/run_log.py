@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class RunLog:
     def write(self, figures: Mapping[str, Any]) -> None:
         """Add a line."""
         for name, value in figures.items() if self.board else ():
-            if name not in ("kind", "step"):
+            if name not in ("kind", "step") and isinstance(value, float | int):
                 self.board.add_scalar(f"{figures['kind']}/{name}", value, figures["step"])
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(figures) + "\n")
@@ -54,14 +55,22 @@ class RunLog:
     def rewind(self, step: int) -> None:
         """Drop the lines of steps that a killed run took after its last checkpoint: they are taken again."""
         if self.path.exists():
-            lines = [line for line in self.path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+            lines = self.path.read_bytes().splitlines(keepends=True)
             with replaced(self.path) as file:
-                file.writelines(line for line in lines if json.loads(line)["step"] <= step)
+                file.writelines(line for line in lines if _step(line) <= step)
 
     def close(self) -> None:
         """End TensorBoard's file."""
         if self.board:
             self.board.close()
+
+
+def _step(line: bytes) -> float:
+    """The step of a line, infinite where the line is not whole."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def tensorboard(run: Path) -> Any:  # noqa: ANN401 - a SummaryWriter

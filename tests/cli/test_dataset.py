@@ -3,6 +3,9 @@
 import zipfile
 from pathlib import Path
 
+import pytest
+
+import data_prep
 from musevae import open_dataset
 from tests.cli.command import Command, Write
 
@@ -16,9 +19,9 @@ def test_prepare_says_what_went_in_and_what_did_not(musevae: Command, write: Wri
     assert printed[0] == "4 files read, 1 of them unreadable"
     assert printed[1].startswith("  tunes/train/broken.mid")
     assert printed[2:] == [
-        "train: 4 windows, after 0 duplicates were dropped",
-        "validation: 2 windows, after 0 duplicates were dropped",
-        "test: 0 windows, after 0 duplicates were dropped",
+        "train: 4 windows of 1 piece, after 0 duplicates were dropped",
+        "validation: 2 windows of 1 piece, after 0 duplicates were dropped",
+        "test: 0 windows of 0 pieces, after 0 duplicates were dropped",
         "left out: 1 metre",
         "dataset: ds",
     ]
@@ -31,9 +34,12 @@ def test_prepare_says_what_went_in_and_what_did_not(musevae: Command, write: Wri
 
 def test_json_holds_the_same(musevae: Command, write: Write) -> None:
     write("train/a.mid", bars=5)
-    write("train/b.mid", bars=5)
+    write("train/b.mid", bars=6)
+    write("train/copy.mid", bars=5)
     report = musevae.json("prepare", "train", "-o", "ds")
-    assert (report["files"], report["windows"]["train"], report["duplicates"]["train"]) == (2, 4, 4)
+    assert (report["files"], report["windows"]["train"], report["duplicates"]["train"]) == (3, 5, 4)
+    assert report["skipped"] == {"duplicate file": 1}
+    assert report["statistics"]["pieces"] == 2
 
 
 def test_workers_do_not_change_a_byte(musevae: Command, write: Write) -> None:
@@ -72,6 +78,27 @@ def test_a_model_folder_says_which_representation(musevae: Command, model_folder
 
 
 def test_force_replaces_a_dataset(musevae: Command, write: Write) -> None:
-    musevae.succeeds("prepare", write("train/up.mid", bars=5), "-o", "ds")
-    musevae.succeeds("prepare", write("train/longer.mid", bars=7), "-o", "ds", "--force")
+    musevae.succeeds("prepare", write("one/train/up.mid", bars=5).parents[1], "-o", "ds")
+    musevae.succeeds("prepare", write("two/train/longer.mid", bars=7).parents[1], "-o", "ds", "--force")
     assert len(open_dataset("ds")["train"]) == 6
+
+
+def test_how_pieces_are_split_can_be_chosen(musevae: Command, write: Write) -> None:
+    write("in/a.mid", bars=5)
+    write("in/b.mid", bars=7)
+    Path("info.csv").write_text("midi_filename,split\na.mid,test\nin/b.mid,train\n")
+    by_table = musevae.json("prepare", "in", "-o", "table", "--split-csv", "info.csv")
+    assert by_table["windows"] == {"train": 6, "validation": 0, "test": 4}
+    by_hash = musevae.json("prepare", "in", "-o", "hash", "--held-out", "0,0.999999")
+    assert by_hash["pieces"]["test"] == 2
+    assert "0.05,0.05" in musevae.refuses("prepare", "in", "-o", "ds", "--held-out", "0.7,0.3", status=2)
+    assert "no split" in musevae.succeeds("prepare", write(bars=5), "in/a.mid", "-o", "ds", "--split-csv", "info.csv")
+
+
+def test_interrupted_it_says_how_to_go_on(musevae: Command, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    write("in/a.mid", bars=5)
+    monkeypatch.setattr(data_prep, "prepare", interrupt)
+    assert "the same command continues" in musevae.refuses("prepare", "in", "-o", "ds", status=130)

@@ -66,7 +66,7 @@ def test_everything_the_readme_shows_runs_in_order(musevae: Command) -> None:
             run_shell(musevae, text)
         else:
             exec(compile(text, "README.md", "exec"), names)
-    assert len(list(Path("out").glob("melody-2bar-sample-*.mid"))) == 8 + 2
+    assert len(list(Path("out").glob("melody-2bar-sample-*.mid"))) == 8 + 2 + 1
 
 
 def test_the_table_of_presets_is_complete_and_true() -> None:

@@ -1,15 +1,21 @@
 """train and evaluate: a run folder that samples, resumes and fine-tunes; the figures in their order."""
 
+from __future__ import annotations
+
+import io
 import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from tqdm import tqdm
 
 from musevae import load
+from musevae.cli import progress
 from tests.cli.command import SMALLER, Command
 
 FIGURES = [
@@ -62,6 +68,60 @@ def test_fine_tuning_starts_from_any_model(musevae: Command, model_folder: Path,
     musevae.succeeds("train", "melody-2bar", *options, "--set", "train.learning_rate=1e-9")
     tuned, start = (load(folder).vae.state_dict() for folder in ("x", model_folder))
     assert all(tuned[name].allclose(start[name], atol=1e-6) for name in start)
+
+
+def test_a_dry_run_says_what_training_costs_and_makes_nothing(musevae: Command) -> None:
+    lines = musevae.succeeds("train", "melody-2bar", "--dry-run").splitlines()
+    assert lines[0].split() == ["layer", "kind", "size", "parameters", "steps", "MFLOP"]
+    assert lines[1].split() == [
+        "encoder.layers.0",
+        "bidirectional",
+        "LSTM",
+        "90",
+        "->",
+        "512",
+        "710,656",
+        "32",
+        "45.35",
+    ]
+    assert lines[-3:-1] == ["1,417,562 parameters", "78.3 MFLOP an example forward, 156.6 backward"]
+    assert lines[-1].startswith("75.8 MB for batches of 64: weights 5.7, ")
+    assert not list(Path().iterdir())
+
+
+def test_dry_run_json(musevae: Command) -> None:
+    report = musevae.json("train", "melody-2bar", "--dry-run", *SMALLER)
+    assert (report["command"], report["preset"], report["batch_size"]) == ("train", "melody-2bar", 8)
+    assert report["parameters"] == sum(layer["parameters"] for layer in report["layers"])
+    assert report["flops_per_example"]["backward"] == 2 * report["flops_per_example"]["forward"]
+    assert list(report["memory_bytes"]) == ["weights", "gradients", "adam", "activations", "total"]
+
+
+@pytest.mark.parametrize(("present", "missing"), [("--run", "--data"), ("--data", "--run")])
+def test_only_a_dry_run_goes_without_folders(musevae: Command, present: str, missing: str) -> None:
+    assert f"Missing option '{missing}'" in musevae.refuses("train", "melody-2bar", present, "x", status=2)
+
+
+def test_a_profile_is_printed_and_written(musevae: Command, dataset: Path) -> None:
+    options = ["--data", str(dataset), "--run", "x", "--steps", "8", "--seed", "3", *SMALLER]
+    assert "Self CPU" in musevae.succeeds("train", "melody-2bar", *options, "--profile")
+    assert Path("x/trace.json").exists()
+
+
+def test_the_bar_of_a_resumed_run_counts_its_rate_from_where_it_went_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[tqdm[NoReturn]] = []
+
+    def shown(**options: Any) -> tqdm[NoReturn]:  # noqa: ANN401 - tqdm's
+        bars.append(tqdm(**{**options, "disable": False}, file=io.StringIO()))
+        return bars[0]
+
+    monkeypatch.setattr(progress, "tqdm", shown)
+    figures = dict.fromkeys(progress.TRAINING_FIGURES, 0.5)
+    with progress.training() as advance:
+        advance({**figures, "step": 5000}, 10_000)
+        advance({**figures, "step": 5050}, 10_000)
+        assert (bars[0].n, bars[0].initial, bars[0].total) == (5050, 5000, 10_000)
+        assert bars[0].postfix == "loss=0.5, kl=0.5, rate=0.5, examples/s=0.5"
 
 
 @pytest.mark.parametrize("as_json", [False, True])

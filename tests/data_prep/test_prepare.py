@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import signal
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -15,33 +12,21 @@ import numpy as np
 import pytest
 
 from data_prep import Report, prepare
-from data_prep.prepare import Piece, WorkerError, first_of_each, read_piece, split_of
+from data_prep.fingerprint import fingerprint
+from data_prep.pieces import Gain, Guard, Recipe, read_piece
 from data_prep.sources import Source, SourceError
+from data_prep.splits import split_of
 from musevae.music.drums import DrumsRepresentation
 from musevae.music.melody import MelodyRepresentation
-from musevae.music.midi import write_midi
+from musevae.music.midi import read_midi
 from musevae.music.note_sequence import Note, NoteSequence
 from musevae.music.representation import Representation
 from musevae.music.shards import DatasetError, read_manifest, read_split
 from musevae.music.trio import TrioRepresentation
+from tests.data_prep.corpora import ONE_BAR, contents, tune, write_tunes
 
 MODULE = import_module("data_prep.prepare")  # `data_prep.prepare` is the function
-ONE_BAR = MelodyRepresentation(bars=1)
 SPLITS = ("train", "validation", "test")
-
-
-def tune(*pitches: int, track: int = 0) -> NoteSequence:
-    """A whole note, one bar, of each pitch."""
-    return NoteSequence.from_notes(
-        [Note(pitch, 4 * bar, 4 * bar + 4, track=track) for bar, pitch in enumerate(pitches)]
-    )
-
-
-def write_tunes(folder: Path, tunes: dict[str, NoteSequence]) -> Path:
-    for name, sequence in tunes.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_midi(sequence, folder / name)
-    return folder
 
 
 def zipped(folder: Path) -> Path:
@@ -57,10 +42,6 @@ def pitches(dataset: Path, split: str = "train") -> list[int]:
     return [int(window[0]) + 19 for window in read_split(dataset, split)]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "dataset"
@@ -69,7 +50,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Forty tunes of two windows each, ten of them in folders that name a split."""
-    tunes = {f"{index:02d}.mid": tune(30 + index, 31 + index) for index in range(30)}
+    tunes = {f"{index:02d}.mid": tune(30 + index, 90 - index) for index in range(30)}
     tunes |= {f"{('validation', 'test')[index % 2]}/{index}.mid": tune(70 + index, 80) for index in range(10)}
     return write_tunes(tmp_path / "corpus", tunes)
 
@@ -80,9 +61,12 @@ def test_windows_of_a_folder_become_a_dataset(tmp_path: Path, out: Path) -> None
     assert {split: pitches(out, split) for split in SPLITS} == {"train": [60, 62], "validation": [], "test": [64]}
     assert report == Report(
         files=2,
+        pieces={"train": 1, "validation": 0, "test": 1},
         windows={"train": 2, "validation": 0, "test": 1},
         duplicates={"train": 0, "validation": 0, "test": 0},
+        statistics=report.statistics,
     )
+    assert report.statistics["notes"] == 3
 
 
 def test_archive_gives_the_windows_of_its_folder(corpus: Path, tmp_path: Path) -> None:
@@ -125,14 +109,29 @@ def test_without_folder_names_the_content_decides(corpus: Path, tmp_path: Path, 
     prepare([elsewhere], out, ONE_BAR, dedupe="none")
     expected: dict[str, list[int]] = {split: [] for split in SPLITS}
     for index, file in enumerate(sorted(elsewhere.iterdir())):
-        expected[split_of(file.read_bytes())] += [30 + index, 31 + index]
+        expected[split_of(fingerprint(read_midi(file)))] += [30 + index, 90 - index]
     assert {split: pitches(out, split) for split in SPLITS} == expected
 
 
-def test_a_twentieth_of_the_pieces_each_is_held_out() -> None:
-    splits = [split_of(str(number).encode()) for number in range(4000)]
-    shares = [splits.count(split) / 4000 for split in SPLITS]
-    assert shares == pytest.approx([0.9, 0.05, 0.05], abs=0.015)
+def test_manifest_says_how_pieces_were_split(corpus: Path, out: Path) -> None:
+    prepare([corpus], out, ONE_BAR, held_out=(0.2, 0.3), split_seed=4)
+    held_out = {"validation": 0.2, "test": 0.3}
+    assert read_manifest(out)["split"] == {"table": False, "held_out": held_out, "seed": 4}
+
+
+def test_table_says_the_splits_and_what_it_lacks_is_left_out(tmp_path: Path, out: Path) -> None:
+    source = write_tunes(tmp_path / "in", {"train/a.mid": tune(60), "b.mid": tune(62), "c.mid": tune(64)})
+    table = tmp_path / "info.csv"
+    table.write_text("id,midi_filename,split\n1,train/a.mid,test\n2,b.mid,Validation\n")
+    report = prepare([source], out, ONE_BAR, split_csv=table)
+    assert {split: pitches(out, split) for split in SPLITS} == {"train": [], "validation": [62], "test": [60]}
+    assert (report.skipped, report.examples) == ({"no split": 1}, {"no split": ["in/c.mid"]})
+
+
+@pytest.mark.parametrize("held_out", [(0.5, 0.5), (-0.1, 0.1)])
+def test_shares_that_leave_nothing_are_refused(corpus: Path, out: Path, held_out: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r"try 0\.05,0\.05"):
+        prepare([corpus], out, ONE_BAR, held_out=held_out)
 
 
 # De-duplication
@@ -190,11 +189,16 @@ def test_trios_are_alike_if_melody_and_bass_are_transposed_together(tmp_path: Pa
     assert report.duplicates["train"] == 1
 
 
-@pytest.mark.parametrize("rows", [[[1, 2], [3, 4], [1, 2]], [[0, 0]], [[2, 1], [1, 2], [2, 1], [1, 2], [0, 1]]])
-def test_first_of_each_keeps_the_order(rows: list[list[int]]) -> None:
-    expected = [index for index, row in enumerate(rows) if row not in rows[:index]]
-    assert first_of_each(np.array(rows, np.uint8)).tolist() == expected
-    assert first_of_each(np.empty((0, 2), np.uint8)).tolist() == []
+def test_file_that_is_there_twice_counts_once(tmp_path: Path, out: Path) -> None:
+    source = write_tunes(tmp_path / "train", {"a.mid": tune(60, 62), "b.mid": tune(64), "c.mid": tune(60, 62)})
+    report = prepare([source], out, ONE_BAR, dedupe="none")
+    assert pitches(out) == [60, 62, 64]
+    assert (report.skipped, report.statistics["pieces"]) == ({"duplicate file": 1}, 2)
+
+
+def test_versions_of_a_piece_count_as_one_piece(tmp_path: Path, out: Path) -> None:
+    tunes = {"a.mid": tune(60, 62), "b.mid": tune(65, 67), "c.mid": tune(60, 67)}
+    assert prepare([write_tunes(tmp_path / "train", tunes)], out, ONE_BAR).pieces["train"] == 2
 
 
 # Other representations
@@ -247,7 +251,24 @@ def test_what_gives_no_windows_is_counted(tmp_path: Path, out: Path) -> None:
     waltz = NoteSequence.from_notes([Note(60, 0, 4)], time_signature=(3, 4))
     empty = NoteSequence.from_notes([])
     source = write_tunes(tmp_path / "train", {"a.mid": tune(60), "b.mid": drums, "c.mid": waltz, "d.mid": empty})
-    assert prepare([source], out, ONE_BAR).skipped == {"drums": 1, "metre": 1, "no notes": 1}
+    report = prepare([source], out, ONE_BAR)
+    assert report.skipped == {"drums": 1, "metre": 1, "no notes": 1}
+    assert report.examples == {"drums": ["train/b.mid"], "metre": ["train/c.mid"], "no notes": ["train/d.mid"]}
+    assert read_manifest(out)["examples"] == report.examples
+
+
+def stumble(source: Source, recipe: Recipe, guard: Guard) -> Gain:
+    def windows(*_: object, **__: object) -> None:
+        raise IndexError("out of bounds")
+
+    object.__setattr__(recipe.representation, "windows", windows)
+    return read_piece(source, recipe, guard)
+
+
+def test_file_that_no_one_thought_of_costs_one_line(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "read_piece", stumble)
+    with pytest.raises(DatasetError, match=r"left out: 1 failed"):
+        prepare([write_tunes(tmp_path / "train", {"a.mid": tune(60)})], out, MelodyRepresentation(bars=1))
 
 
 def test_nothing_left_is_refused_with_the_reasons_and_nothing_is_written(tmp_path: Path, out: Path) -> None:
@@ -303,39 +324,21 @@ def test_no_workers_are_refused(corpus: Path, out: Path) -> None:
         prepare([corpus], out, ONE_BAR, workers=0)
 
 
-def die(source: Source, **_: object) -> Piece:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError(source)
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
-def test_dead_worker_is_told_and_nothing_is_written(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MODULE, "read_piece", die)
-    with pytest.raises(WorkerError, match=r"a worker process died, .* nothing was written: try fewer --workers"):
-        prepare([corpus], out, ONE_BAR, workers=2)
-    assert not out.exists()
-    assert not multiprocessing.active_children()
-
-
-def read_slowly(source: Source, *, representation: MelodyRepresentation, tracks: None) -> Piece:
-    time.sleep(0.02)
-    source.path.with_suffix(".read").touch()
-    return read_piece(source, representation=representation, tracks=tracks)
-
-
 def interrupt(done: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_interruption_leaves_the_rest_unread_and_no_process(
-    corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interruption_leaves_no_process_and_no_dataset(
+    corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr(MODULE, "read_piece", read_slowly)
+    monkeypatch.setattr(MODULE, "CHUNK_FILES", 4)
     with pytest.raises(KeyboardInterrupt):
-        prepare([corpus], out, ONE_BAR, workers=2, progress=interrupt)
+        prepare([corpus], out, ONE_BAR, workers=workers, progress=interrupt)
     assert not multiprocessing.active_children()
-    assert len(list(corpus.rglob("*.read"))) < 40
-    assert not out.exists()
+    assert not list(out.glob("*.npy"))
+    assert len(list(out.glob(".unfinished/*.chunk"))) == 1
+    assert not (out / ".unfinished" / "reading").exists()
 
 
 def test_unknown_way_of_deduplication_is_refused(corpus: Path, out: Path) -> None:
@@ -351,10 +354,11 @@ def test_tracks_are_chosen_by_name(tmp_path: Path, out: Path) -> None:
     assert report.skipped == {"track not chosen": 1}
 
 
-def test_progress_is_told_after_each_file(corpus: Path, out: Path) -> None:
+def test_progress_is_told_after_each_chunk(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "CHUNK_FILES", 16)
     told: list[tuple[int, int]] = []
     prepare([corpus], out, ONE_BAR, progress=lambda done, total: told.append((done, total)))
-    assert told == [(done, 40) for done in range(1, 41)]
+    assert told == [(16, 40), (32, 40), (40, 40)]
 
 
 def test_manifest_is_json_that_people_can_read(corpus: Path, out: Path) -> None:

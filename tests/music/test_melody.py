@@ -246,6 +246,8 @@ def test_tune_of_any_length_gives_a_window_at_each_bar(bars: list[list[int]]) ->
 def test_windows_of_our_sample_tunes_are_read_back(repository: Path) -> None:
     for path in sorted((repository / "samples" / "inputs").glob("*.mid")):
         sequence = read_midi(path)
+        if sequence.is_drum.all():
+            continue
         _, numerator, denominator = sequence.time_signatures[0]
         representation = replace(TWO_BARS, time_signature=(numerator, denominator))
         for window in representation.to_events(sequence):

@@ -152,7 +152,7 @@ def test_drums_are_dropped_whole_each_window_by_its_own_draw() -> None:
         ("melody-2bar", "train.drop_drums=0.1", "only drums as bits"),
         ("cat-drums_2bar_small", "train.drop_drums=0.1", "only drums as bits"),
         ("cat-mel_2bar_med_chords", "train.beta=1", "a control at each step"),
-        ("groovae_4bar", "train.beta=1", "as tensors only"),
+        ("groovae_4bar", "train.beta=1", "no music yet"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(preset_name: str, setting: str, problem: str) -> None:
