@@ -2,9 +2,9 @@
 
     python benchmarks/sampling.py [--threads 2]
 
-Prints one JSON object; the weights are random, of 32 bits and rounded to 16. Magenta's figures (TensorFlow 2.21, two free
-cores): 4.9 s from start to files; sequences a second as in MAGENTA. `sgemm_gflops` is this machine's float32 matrix rate in
-the same run, by which figures of two machines can be compared.
+Prints one JSON object; the weights are random, of 32 bits and rounded to 16. Magenta's figures (TensorFlow 2.21, two
+free cores): 4.9 s from start to files; sequences a second as in MAGENTA. `sgemm_gflops` is the float32 matrix
+rate of the machine in the same run, by which figures of two machines can be compared.
 """
 
 from __future__ import annotations

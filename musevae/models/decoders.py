@@ -103,13 +103,13 @@ class LstmDecoder(nn.Module):
             z = z if z.dim() == 3 else z.unsqueeze(1)
             batch, segments, _ = z.shape
             length = segment_length(steps, segments)
-            stepper = Stepper(self.stack, self.projection, self.output.feedback_size, batch)
+            stepper = Stepper(self.stack, self.projection, self.output.feedback_size, z)
             shape = (batch, *self.output.shape)
             previous = self._none(self.output.feedback(torch.zeros(shape, dtype=torch.int64, device=z.device)))
             events: list[Tensor] = []
             for t in range(steps):
                 if t % length == 0:
-                    stepper.start(z[:, t // length])
+                    stepper.start(t // length)
                 logits = stepper.step(previous, None if control is None else control[:, t])
                 event = choose(self.output.split(logits), t)
                 if self.output.ends and t % length:

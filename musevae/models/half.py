@@ -53,12 +53,11 @@ def packed(weight: Tensor) -> Any:  # noqa: ANN401 - an object of torch's
 
 def may_be_half(weight: Tensor) -> bool:
     """Whether a weight matrix is a large one of 32-bit floats whose first row, at least, is of 16-bit ones."""
-    if weight.numel() < LEAST_WEIGHTS or weight.dtype != torch.float32:
+    if weight.numel() < LEAST_WEIGHTS or weight.dtype != torch.float32 or weight.shape[1] % 2:
         return False
     return torch.equal(weight[0], weight[0].half().float())
 
 
 def fingerprint(weight: Tensor) -> Tensor:
-    """Sums of the bits over rows and columns: they change with the values, which version counters do not always."""
-    bits = weight.detach().view(torch.int32)
-    return torch.cat([bits.sum(0), bits.sum(1)])
+    """Sums of the bits of each two columns: they change with the values, which version counters do not always."""
+    return weight.detach().view(torch.int64).sum(0)

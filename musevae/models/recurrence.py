@@ -25,7 +25,7 @@ def looked_up(x: Tensor, table: Tensor) -> Tensor:
     """Rows (B, 4H) of a table for classes x (B,); sums of rows for x (B, K), products for vectors x (B, D)."""
     if x.is_floating_point():
         return x @ table
-    return F.embedding(x, table) if x.dim() == 1 else F.embedding_bag(x, table, mode="sum")
+    return table.index_select(0, x) if x.dim() == 1 else F.embedding_bag(x, table, mode="sum")
 
 
 def looked_up_backward(x: Tensor, table: Tensor, d_rows: Tensor) -> Tensor:

@@ -50,25 +50,29 @@ class Cell:
 
 
 class Stepper:
-    """A stack and its output layer for B examples: `start` a segment, then `step` by step.
+    """A stack and its output layer for z (B, S, Z): `start` each of the S segments, then `step` by step.
 
-    The first layer's product with z is taken once a segment, that with a class of the previous event is a row of a
-    table.
+    What follows from z alone is computed for all segments at once; the first layer's product with a class of the
+    previous event is a row of a table, of which there are `events`.
     """
 
-    def __init__(self, stack: LstmStack, projection: nn.Linear, events: int, batch: int) -> None:
-        self.stack, self.projection = stack, projection
+    def __init__(self, stack: LstmStack, projection: nn.Linear, events: int, z: Tensor) -> None:
+        self.projection = projection
+        batch = len(z)
         self.cells = [Cell(layer, batch) for layer in stack.layers]
         z_size = stack.initial_state.in_features
-        table, self.w_z, self.w_control = stack.layers[0].all_weights[0][0].T.tensor_split((events, events + z_size))
+        table, w_z, self.w_control = stack.layers[0].all_weights[0][0].T.tensor_split((events, events + z_size))
         self.table = torch.cat([table, torch.zeros_like(table[:1])])  # (V + 1, 4H); the last row: no event yet
+        flat = z.transpose(0, 1).flatten(0, 1)  # (S * B, Z)
+        self.constants = torch.split(torch.addmm(self.cells[0].bias, flat, w_z), batch)
+        self.states = [(torch.split(h, batch), torch.split(c, batch)) for h, c in stack.state(flat)]
 
-    def start(self, z: Tensor) -> None:
-        """Set the initial state and the constant input for z (B, Z)."""
-        for cell, (h, c) in zip(self.cells, self.stack.state(z), strict=True):
-            cell.h.copy_(h)
-            cell.c.copy_(c)
-        self.constant = torch.addmm(self.cells[0].bias, z, self.w_z)
+    def start(self, segment: int) -> None:
+        """Set the initial state and the constant input of a segment."""
+        for cell, (h, c) in zip(self.cells, self.states, strict=True):
+            cell.h.copy_(h[segment])
+            cell.c.copy_(c[segment])
+        self.constant = self.constants[segment]
 
     def step(self, previous: Tensor, control: Tensor | None = None) -> Tensor:
         """Logits (B, V) of the next event, given the one before, coded as for `run_layer`, and control (B, C)."""

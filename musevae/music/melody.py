@@ -107,12 +107,11 @@ class MelodyRepresentation(Representation):
 
     def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
         """The notes of each track that is a melody; counts the other tracks."""
-        playable = self.is_playable(sequence)
-        for index in np.unique(sequence.track):
-            on_track = sequence.track == index
-            notes = sequence.select(on_track & playable)
+        for track in sequence.tracks().values():
+            playable = self.is_playable(track)
+            notes = track if playable.all() else track.select(playable)
             if not len(notes):
-                skipped["drums" if sequence.is_drum[on_track].any() else "out of range"] += 1
+                skipped["drums" if track.is_drum.any() else "out of range"] += 1
             elif self.chord_share(notes) > self.max_chord_share:
                 skipped["chords"] += 1
             else:

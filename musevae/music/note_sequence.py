@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -150,12 +151,26 @@ class NoteSequence:
 
     def select(self, mask: NDArray[np.bool_]) -> NoteSequence:
         """The notes where `mask` (N,) is true; everything else stays as it is."""
-        chosen = copy(self)  # in order already: __post_init__ would sort, convert and copy again
-        for name in COLUMNS:
-            column: NDArray[Any] = getattr(self, name)[mask]
+        return self._with({name: getattr(self, name)[mask] for name in COLUMNS})
+
+    def tracks(self) -> dict[int, NoteSequence]:
+        """The notes of each track that has any, by its index."""
+        order = np.argsort(self.track, kind="stable")
+        columns = {name: getattr(self, name)[order] for name in COLUMNS}
+        indices, first = np.unique(columns["track"], return_index=True)
+        parts = [slice(*bounds) for bounds in pairwise([*first.tolist(), len(order)])]
+        return {
+            index: self._with({name: column[part] for name, column in columns.items()})
+            for index, part in zip(indices.tolist(), parts, strict=True)
+        }
+
+    def _with(self, columns: dict[str, NDArray[Any]]) -> NoteSequence:
+        """The same with other notes, which are in order already: __post_init__ would sort, convert and copy them."""
+        made = copy(self)
+        for name, column in columns.items():
             column.flags.writeable = False
-            object.__setattr__(chosen, name, column)
-        return chosen
+            object.__setattr__(made, name, column)
+        return made
 
     def shift(self, quarters: float) -> NoteSequence:
         """The same notes `quarters` later; tempo map and time signatures stay where they are."""

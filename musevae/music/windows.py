@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 MAX_BARS = 10_000  # of a piece: beyond, a time in the file is a mistake
@@ -51,7 +50,7 @@ def cut(events: NDArray[Any], sounding: NDArray[Any], heads: Steps, steps: int) 
 
     `sounding` (S, ...) is what a window that begins at each step begins with, so that a held note is struck again.
     """
-    windows = np.moveaxis(sliding_window_view(events, steps, axis=0)[heads], -1, 1).copy()
+    windows: NDArray[Any] = events[heads[:, None] + np.arange(steps)]
     windows[:, 0] = sounding[heads]
     return windows
 

@@ -54,8 +54,8 @@ def seed(number: int) -> torch.Generator:
 
 def stepwise_logits(decoder: LstmDecoder, events: Tensor, z: Tensor, control: Tensor | None = None) -> Tensor:
     """The logits (B, T, V) of one segment from z (B, Z), step by step, as free running computes them."""
-    stepper = Stepper(decoder.stack, decoder.projection, V, len(z))
-    stepper.start(z)
+    stepper = Stepper(decoder.stack, decoder.projection, V, z.unsqueeze(1))
+    stepper.start(0)
     previous = [torch.full((len(z),), V), *events.unbind(1)]
     steps = [stepper.step(previous[t], None if control is None else control[:, t]) for t in range(events.shape[1])]
     return torch.stack(steps, dim=1)
