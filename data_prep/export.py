@@ -15,7 +15,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from musevae import presets
-from musevae.config import representation_from_dict
+from musevae.config.reading import representation_from_dict
 from musevae.files import replaced
 from musevae.music.note_sequence import NoteSequence
 from musevae.music.representation import Representation

@@ -14,7 +14,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from musevae import config as configs
 from musevae import presets
 from musevae.config import (
     Config,
@@ -23,6 +22,8 @@ from musevae.config import (
     MelodyConfig,
     PerformanceConfig,
     TrioConfig,
+    known,
+    reading,
 )
 from musevae.files import replaced
 from musevae.models import music_vae
@@ -68,7 +69,7 @@ class MusicVAE(music_vae.MusicVAE):
         """An untrained model; keywords change fields of its ModelConfig, as in `z_size=128`."""
         config = presets.preset(name)
         for key in model:
-            configs.known(key, asdict(config.model))
+            known(key, asdict(config.model))
         return cls(replace(config, model=replace(config.model, **model)))
 
     @classmethod
@@ -136,7 +137,7 @@ def load_weights(vae: torch.nn.Module, weights: Mapping[str, Tensor], origin: Pa
 def load_config(folder: Path) -> Config:
     """The config of a model folder."""
     try:
-        return configs.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        return reading.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(f"{folder} is no model folder: it has no {CONFIG}") from None
     except (ValueError, AttributeError) as error:

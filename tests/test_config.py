@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musevae.config import Config, ConfigError, MelodyConfig, ModelConfig, TrainConfig, from_dict, override
+from musevae.config import Config, ConfigError, MelodyConfig, ModelConfig, TrainConfig
+from musevae.config.reading import from_dict, override
 
 CONFIG = Config(
     "tune-maker",

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from musevae.checkpoint import MusicVAE
-from musevae.config import ConfigError, MelodyConfig, from_dict
+from musevae.config import ConfigError, MelodyConfig
+from musevae.config.reading import from_dict
 from musevae.music.melody import MelodyRepresentation
 from musevae.presets import PRESETS, preset, representation, window_steps
 

@@ -153,13 +153,14 @@ def continued() -> Iterator[None]:
 
 def chosen(model: str, settings: tuple[str, ...]) -> Config:
     """The config of a model folder or a preset."""
-    from musevae import config, presets  # numpy
+    from musevae import presets  # numpy
+    from musevae.config.reading import override
 
     if not Path(model).exists():
         return presets.preset(model, settings)
     from musevae.checkpoint import load_config  # torch
 
-    return config.override(load_config(Path(model)), settings)
+    return override(load_config(Path(model)), settings)
 
 
 def say(report: Report, output: Path) -> None:

@@ -17,10 +17,17 @@ from musevae.cli.job import folder
 @click.option("-o", "--output", type=options.OutputFolder(), required=True, help="Folder for the model.")
 @click.option("--config", metavar="NAME", help="Magenta's config.  [default: told by names and shapes]")
 @options.settings
+@click.option("--half", is_flag=True, help="Store 16-bit weights: half the size, and on a CPU faster by up to 4 times.")
 @options.force
 @options.as_json
 def import_magenta(
-    checkpoint: Path, output: Path, config: str | None, settings: tuple[str, ...], force: bool, as_json: bool
+    checkpoint: Path,
+    output: Path,
+    config: str | None,
+    settings: tuple[str, ...],
+    half: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Make a model folder of a Magenta checkpoint.
 
@@ -39,7 +46,7 @@ def import_magenta(
         raise ValueError(f"{click.format_filename(output)} holds a model: --force overwrites it, -o avoids it")
     vae = import_magenta(checkpoint, config, settings)
     with folder(output):
-        save_model(output, vae)
+        save_model(output, vae, half=half)
     about = {"config": vae.config.preset, "bars": vae.config.representation.bars, "z_size": vae.z_size}
     about |= {"parameters": vae.num_parameters, "decodes_only": vae.encoder is None}
     if as_json:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musevae.checkpoint import MusicVAE
-from musevae.config import override
+from musevae.config.reading import override
 from musevae.magenta.architecture import CONDUCTOR, ENCODER_LEVEL, FLAT_ENCODER, core_names, encoder_cell, recognise
 from musevae.magenta.errors import MagentaError
 from musevae.magenta.length import read_length, with_steps

@@ -12,8 +12,8 @@ from musevae.config import (
     RepresentationConfig,
     TrioConfig,
     known,
-    override,
 )
+from musevae.config.reading import override
 from musevae.music import grid
 from musevae.music.drums import REDUCED, DrumsRepresentation
 from musevae.music.melody import MelodyRepresentation

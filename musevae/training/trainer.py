@@ -16,7 +16,8 @@ from torch import Generator, Tensor
 
 from musevae import checkpoint, presets
 from musevae.checkpoint import CheckpointError, MusicVAE
-from musevae.config import Config, override
+from musevae.config import Config
+from musevae.config.reading import override
 from musevae.music.shards import read_manifest
 from musevae.training import divergence, exhibition, schedules, states
 from musevae.training.datasets import (

@@ -28,6 +28,14 @@ def test_checkpoint_becomes_a_model_folder_that_makes_music(musevae: Command, ch
     assert len(list(Path("music").iterdir())) == 2
 
 
+def test_half_the_bits_take_half_the_space(musevae: Command) -> None:
+    for name, flags in {"whole": [], "half": ["--half"]}.items():
+        musevae.succeeds("import-magenta", SMALL, "-o", name, *flags)
+    whole, half = (Path(name, "model.safetensors").stat().st_size for name in ("whole", "half"))
+    assert half < 0.6 * whole
+    assert load("half").vae.num_parameters == load("whole").vae.num_parameters
+
+
 def test_json_says_what_was_recognised(musevae: Command) -> None:
     assert musevae.json("import-magenta", PARITY / "nade-drums_2bar_reduced", "-o", "nade") == {
         "command": "import-magenta",
