@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musevae.music import grid
-from musevae.music.note_sequence import DEFAULT_QPM, DEFAULT_VELOCITY, NoteSequence, Tempo, TimeSignature
+from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
 from musevae.music.representation import Representation, named_track
 from musevae.music.windows import Array, Steps
 
@@ -117,19 +117,7 @@ class DrumsRepresentation(Representation):
         checked = self._checked(events)
         step, drum = np.nonzero(checked if self.bits else checked[:, None] >> np.arange(self.drum_classes) & 1)
         pitches = np.array([pitches[0] for pitches in KITS[self.drum_classes]], np.uint8)
-        count = len(step)
-        return NoteSequence(
-            pitch=pitches[drum],
-            start=step / self.steps_per_quarter,
-            end=(step + 1) / self.steps_per_quarter,
-            velocity=np.full(count, DEFAULT_VELOCITY, np.uint8),
-            program=np.zeros(count, np.uint8),
-            is_drum=np.ones(count, np.bool_),
-            track=np.zeros(count, np.int32),
-            end_time=len(checked) / self.steps_per_quarter,
-            tempos=(Tempo(0.0, qpm),),
-            time_signatures=(TimeSignature(0.0, *self.time_signature),),
-        )
+        return self._written(pitches[drum], step, step + 1, len(checked), qpm, is_drum=True)
 
     def tokens(self, events: NDArray[Any]) -> NDArray[Any]:
         """What accuracy compares, one integer a step: events (..., T) themselves, bits (..., T, D) packed."""

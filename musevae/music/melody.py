@@ -18,7 +18,7 @@ from musevae.music import grid, lines
 from musevae.music.lines import FIRST_NOTE as FIRST_NOTE
 from musevae.music.lines import NO_EVENT as NO_EVENT
 from musevae.music.lines import NOTE_OFF as NOTE_OFF
-from musevae.music.note_sequence import DEFAULT_QPM, DEFAULT_VELOCITY, NoteSequence, Tempo, TimeSignature
+from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
 from musevae.music.representation import Representation, listed, named_track
 from musevae.music.windows import Array
 
@@ -58,20 +58,8 @@ class MelodyRepresentation(Representation):
         changes = np.flatnonzero(tokens != NO_EVENT)
         ends = np.append(changes[1:], len(tokens))
         struck = tokens[changes] != NOTE_OFF
-        start, end = changes[struck] / self.steps_per_quarter, ends[struck] / self.steps_per_quarter
-        count = len(start)
-        return NoteSequence(
-            pitch=(tokens[changes][struck] - FIRST_NOTE + self.min_pitch).astype(np.uint8),
-            start=start,
-            end=end,
-            velocity=np.full(count, DEFAULT_VELOCITY, np.uint8),
-            program=np.zeros(count, np.uint8),
-            is_drum=np.zeros(count, np.bool_),
-            track=np.zeros(count, np.int32),
-            end_time=len(tokens) / self.steps_per_quarter,
-            tempos=(Tempo(0.0, qpm),),
-            time_signatures=(TimeSignature(0.0, *self.time_signature),),
-        )
+        pitch = tokens[changes][struck] - FIRST_NOTE + self.min_pitch
+        return self._written(pitch, changes[struck], ends[struck], len(tokens), qpm)
 
     def onsets(self, tokens: Array) -> Array:
         """Which tokens strike a note; any shape, arrays and tensors alike."""

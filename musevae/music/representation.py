@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from musevae.music import grid
-from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
+from musevae.music.note_sequence import DEFAULT_QPM, DEFAULT_VELOCITY, NoteSequence, Tempo, TimeSignature
 from musevae.music.windows import MAX_BARS, Array, Part, Steps, Windows, cut, join
 
 Rule = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]  # bars in which each column sounds (bars, C) -> windows (N,)
@@ -153,6 +153,24 @@ class Representation(ABC):
         pieces = self.pieces(chosen, skipped) if len(chosen) else ()
         windows = self._join([self._piece_region(self.part(notes, at), at) for notes in pieces for at in found])
         return windows._replace(skipped=windows.skipped + skipped)
+
+    def _written(
+        self, pitch: NDArray[Any], start: Steps, end: Steps, steps: int, qpm: float, *, is_drum: bool = False
+    ) -> NoteSequence:
+        """Notes (N,), from step `start` to step `end` each, on the one track of a piece of so many steps."""
+        count = len(pitch)
+        return NoteSequence(
+            pitch=pitch.astype(np.uint8),
+            start=start / self.steps_per_quarter,
+            end=end / self.steps_per_quarter,
+            velocity=np.full(count, DEFAULT_VELOCITY, np.uint8),
+            program=np.zeros(count, np.uint8),
+            is_drum=np.full(count, is_drum, np.bool_),
+            track=np.zeros(count, np.int32),
+            end_time=steps / self.steps_per_quarter,
+            tempos=(Tempo(0.0, qpm),),
+            time_signatures=(TimeSignature(0.0, *self.time_signature),),
+        )
 
     def _checked(self, events: ArrayLike) -> Steps:
         tokens = np.asarray(events)
