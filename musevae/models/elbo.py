@@ -1,4 +1,4 @@
-"""The evidence lower bound of every model here, music and images alike, and two objectives related to it."""
+"""The evidence lower bound of every model here, music and images alike, and the objectives related to it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ NATS_PER_BIT = math.log(2)
 
 @dataclass(frozen=True, eq=False)
 class Elbo:
-    """Both terms of the negative ELBO, one value per example, unweighted; weights exist in `loss` alone."""
+    """Both terms of the negative ELBO, one value per example, unweighted; weights exist in `loss` alone.
+
+    With K draws of z for an example, the terms are means over them.
+    """
 
     reconstruction: Tensor  # (B,) nats: -log p(x|z), a cost (lower is better), summed over steps or pixels
     kl_per_dim: Tensor  # (B, Z) nats: KL(q(z|x) || p(z)) of each latent dimension
+    z: Tensor | None = None  # (K * B, Z): the draws at which it was taken
+    log_weights: Tensor | None = None  # (K, B) nats: log p(x, z) - log q(z|x) of each draw, where K > 1
 
     @property
     def kl(self) -> Tensor:
@@ -28,19 +33,31 @@ class Elbo:
         """The negative ELBO (B,) in nats, an upper bound of -log p(x): the loss at beta 1 without free bits."""
         return self.reconstruction + self.kl
 
-    def loss(self, beta: float = 1.0, free_bits: float = 0.0, free_bits_per_dim: float = 0.0) -> Tensor:
+    def loss(
+        self, beta: float = 1.0, free_bits: float = 0.0, free_bits_per_dim: float = 0.0, mmd: float = 0.0
+    ) -> Tensor:
         """What training minimises, (B,) in nats: reconstruction + beta * max(kl - free_bits, 0).
 
         `free_bits` is a budget in bits for the whole vector (Roberts et al. 2018, section 2.1.1), `free_bits_per_dim`
         one for each latent dimension (Kingma et al. 2016, appendix C.8); of both, the dimensions' come off first.
+        `mmd` is the weight of the discrepancy between the batch's z and the prior (InfoVAE, Zhao et al. 2019, equation
+        6). With K > 1 draws, beta 1 and nothing else, it is the negative IWAE bound (Burda et al. 2016, equation 8).
         """
+        if self.log_weights is not None:
+            if (beta, free_bits, free_bits_per_dim, mmd) != (1, 0, 0, 0):
+                raise ValueError("the bound of several draws has no weights: beta must be 1, free bits and mmd 0")
+            return -iwae_bound(self.log_weights)
         kl = self.kl_per_dim
         if free_bits_per_dim:
             kl = (kl - free_bits_per_dim * NATS_PER_BIT).clamp(min=0)
         total = kl.sum(-1)
         if free_bits:
             total = (total - free_bits * NATS_PER_BIT).clamp(min=0)
-        return self.reconstruction + beta * total
+        loss = self.reconstruction + beta * total
+        if mmd:
+            assert self.z is not None
+            loss = loss + mmd * mmd_to_prior(self.z)
+        return loss
 
 
 def iwae_bound(log_weights: Tensor) -> Tensor:
@@ -62,3 +79,12 @@ def mmd(x: Tensor, y: Tensor) -> Tensor:
         return torch.cdist(a, b).square().div(-2 * a.shape[-1]).exp().mean()
 
     return mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y)
+
+
+def mmd_to_prior(z: Tensor) -> Tensor:
+    """`mmd` () between samples z (N, Z) and the whole of N(0, I), whose means of the kernel have a closed form."""
+    Z = z.shape[1]
+    among = torch.cdist(z, z).square().div(-2 * Z).exp().mean()
+    across = z.square().sum(-1).div(-2 * (Z + 1)).exp().mean() * (1 + 1 / Z) ** (-Z / 2)
+    prior: float = (1 + 2 / Z) ** (-Z / 2)
+    return among - 2 * across + prior

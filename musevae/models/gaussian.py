@@ -1,9 +1,13 @@
-"""Diagonal Gaussians: the approximate posterior and the prior of a VAE (Kingma & Welling 2014, sections 2.4 and 3)."""
+"""Diagonal Gaussians: the approximate posterior and the prior of a VAE (Kingma & Welling 2014, sections 2.4 and 3).
+
+And, in a posterior's place, the point that a plain autoencoder makes of an example.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -41,3 +45,38 @@ class DiagonalGaussian:
     def kl(self) -> Tensor:
         """KL(N(mu, sigma) || N(0, I)) (B,) in nats."""
         return self.kl_per_dim().sum(-1)
+
+    def repeated(self, n: int) -> DiagonalGaussian:
+        """The batch `n` times in a row, (n * B, Z)."""
+        return DiagonalGaussian(self.mu.repeat(n, 1), self.sigma.repeat(n, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """All mass at mu: a plain autoencoder's code, without noise and without a KL."""
+
+    mu: Tensor  # (B, Z)
+
+    @property
+    def sigma(self) -> Tensor:
+        """Zeros (B, Z)."""
+        return torch.zeros_like(self.mu)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Mu itself (B, Z)."""
+        return self.mu
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """ValueError: a point has no density."""
+        raise ValueError("a plain autoencoder has no density of z: it has a reconstruction, but no bound of log p(x)")
+
+    def kl_per_dim(self) -> Tensor:
+        """Zeros (B, Z): an autoencoder pays nothing for its code."""
+        return torch.zeros_like(self.mu)
+
+    def repeated(self, n: int) -> Point:
+        """The batch `n` times in a row, (n * B, Z)."""
+        return Point(self.mu.repeat(n, 1))
+
+
+Posterior: TypeAlias = "DiagonalGaussian | Point"

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from musevae.models.decoders import LstmDecoder, SplitDecoder
-from musevae.models.elbo import Elbo
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
 from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.lstm import LstmStack, dense
 from musevae.models.outputs import Categorical, Logits, MultiCategorical, Output
+from musevae.models.vae import Vae
 
 ENCODERS = ("bidirectional", "hierarchical", "none")
 DECODERS = ("flat", "hierarchical")
 INFORMATIVE_SIGMA_BIAS = -2.0  # sigma begins at softplus(-2) = 0.13, not at softplus(0) = 0.69
 
 
-class MusicVAE(nn.Module):
+class MusicVAE(Vae):
     """Encoder, posterior and decoder of windows of `steps` events of the kind that `output` says.
 
     Every `events` is (B, T, *output.shape) with T = steps, of any integer dtype unless `output.floating`; every
@@ -117,29 +117,29 @@ class MusicVAE(nn.Module):
         z, control = self._check_z(z, None), self._check_control(control, len(z))
         return self.decoder.decode(z, self.steps, temperature, generator, control)
 
-    def forward(
+    def infer(
+        self, x: Tensor, condition: Tensor | None = None, generator: torch.Generator | None = None, samples: int = 1
+    ) -> tuple[DiagonalGaussian, Tensor]:
+        """q(z|x) of events x (B, T, ...) under a control, `samples` times, and a draw of each."""
+        posterior = self.posterior(x, condition).repeated(samples)
+        return posterior, posterior.sample(generator)
+
+    def negative_log_likelihood(
         self,
-        events: Tensor,
-        control: Tensor | None = None,
+        x: Tensor,
+        z: Tensor,
+        condition: Tensor | None = None,
         generator: torch.Generator | None = None,
-        sampling_probability: float = 0.0,
-    ) -> Elbo:
-        """Both terms of the ELBO of events (B, T, ...), at one draw of z each, in training and evaluation alike."""
-        events = self._check_events(events)
-        posterior = self.posterior(events, control)
-        z = posterior.sample(generator)
-        logits = self.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
-        return Elbo(self.decoder.negative_log_likelihood(logits, events), posterior.kl_per_dim())
+        **decoding: float,
+    ) -> Tensor:
+        """-log p(x|z) (B,) in nats of events x (B, T, ...) under a control, by logits with such `decoding`."""
+        logits = self.logits(x, z, condition, generator=generator, **decoding)
+        return self.decoder.negative_log_likelihood(logits, self._check_events(x))
 
     @property
     def output(self) -> Output:
         """The kind of the events."""
         return self.decoder.output
-
-    @property
-    def num_parameters(self) -> int:
-        """The number of trainable parameters: Magenta's total for its architectures."""
-        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def _start_informative(self) -> None:
         """Glorot maps to mu and to initial states, a small sigma: training skips the plateau where z is ignored."""

@@ -1,0 +1,69 @@
+"""What the variational autoencoders of music and of images have in common: one ELBO, at one draw of z or at many."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Generator, Tensor, nn
+
+from musevae.models.elbo import Elbo
+from musevae.models.gaussian import DiagonalGaussian, Posterior
+
+
+class Vae(nn.Module, ABC):
+    """An encoder, a posterior and a decoder of examples x (B, ...), given a condition (B, ...) where the model has one.
+
+    Where `samples` of an example are drawn, its rows are repeated: row k * B + b is draw k of example b.
+    """
+
+    z_size: int
+
+    @abstractmethod
+    def infer(
+        self, x: Tensor, condition: Tensor | None = None, generator: Generator | None = None, samples: int = 1
+    ) -> tuple[Posterior, Tensor]:
+        """q(z|x) of x (B, ...), `samples` times, and a draw of each: z (samples * B, Z)."""
+
+    @abstractmethod
+    def negative_log_likelihood(
+        self,
+        x: Tensor,
+        z: Tensor,
+        condition: Tensor | None = None,
+        generator: Generator | None = None,
+        **decoding: float,
+    ) -> Tensor:
+        """-log p(x|z) (B,) in nats; `decoding`, with its `generator`, is what a kind of model adds."""
+
+    def forward(
+        self,
+        x: Tensor,
+        condition: Tensor | None = None,
+        generator: Generator | None = None,
+        samples: int = 1,
+        **decoding: float,
+    ) -> Elbo:
+        """Both terms of the ELBO of x (B, ...), at `samples` draws of z each, in training and evaluation alike."""
+        posterior, z = self.infer(x, condition, generator, samples)
+        given = None if condition is None else rows(condition, samples)
+        nll = self.negative_log_likelihood(rows(x, samples), z, given, generator, **decoding)
+        kl = posterior.kl_per_dim()
+        if samples == 1:
+            return Elbo(nll, kl, z)
+        weights = DiagonalGaussian.standard_like(z).log_prob(z) - posterior.log_prob(z) - nll
+        return Elbo(draws(nll, samples).mean(0), draws(kl, samples).mean(0), z, draws(weights, samples))
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable parameters: Magenta's total for its architectures."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+
+def rows(x: Tensor, samples: int) -> Tensor:
+    """Examples (B, ...) once for each draw, (samples * B, ...)."""
+    return x if samples == 1 else x.repeat(samples, *(1 for _ in x.shape[1:]))
+
+
+def draws(x: Tensor, samples: int) -> Tensor:
+    """Rows (samples * B, ...) by draw, (samples, B, ...)."""
+    return x.view(samples, -1, *x.shape[1:])
