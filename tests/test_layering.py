@@ -18,7 +18,7 @@ FLOORS = [  # from the top; a room may import those on floors below, and on its 
     ["pretrained", "trained_model", "training", "magenta"],
     ["checkpoint", "presets", "latent", "points"],
     ["models", "config", "music", "images"],
-    ["files"],
+    ["files", "extras"],
 ]
 STRANGERS = [{"cli", "data_prep"}, {"models", "config", "music", "images"}]  # neither knows the other
 THIRD_PARTY = {  # room, or module where it differs -> what it may import besides the standard library
@@ -35,6 +35,7 @@ THIRD_PARTY = {  # room, or module where it differs -> what it may import beside
     "models": {"torch"},
     "config": set(),
     "files": set(),
+    "extras": set(),
     "presets": set(),
     "checkpoint": {"torch", "safetensors", "huggingface_hub"},
     "latent": {"torch"},
