@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from musevae import presets
 from musevae.config.reading import representation_from_dict
+from musevae.extras import extra
 from musevae.files import replaced
 from musevae.music.note_sequence import NoteSequence
 from musevae.music.representation import Representation
@@ -69,17 +70,6 @@ def stored_representation(folder: Path) -> Representation:
     if list(made.shape) != manifest["window_shape"] or np.dtype(made.dtype) != manifest["dtype"]:
         raise DatasetError(f"{folder / MANIFEST}: its windows are not its representation's: prepare the dataset again")
     return made
-
-
-@contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Say which extra of ours holds a package that the block does not find."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{str(error.name).partition('.')[0]} is not installed: pip install 'musevae[{name}]'"
-        ) from None
 
 
 def _parquet(folder: Path, manifest: Manifest, output: Path) -> list[str]:

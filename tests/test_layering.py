@@ -17,10 +17,10 @@ FLOORS = [  # from the top; a room may import those on floors below, and on its 
     ["cli", "data_prep"],
     ["pretrained", "trained_model", "training", "magenta"],
     ["checkpoint", "presets", "latent", "points"],
-    ["models", "config", "music"],
-    ["files"],
+    ["models", "config", "music", "images"],
+    ["files", "extras"],
 ]
-STRANGERS = [{"cli", "data_prep"}, {"models", "config", "music"}]  # neither knows the other
+STRANGERS = [{"cli", "data_prep"}, {"models", "config", "music", "images"}]  # neither knows the other
 THIRD_PARTY = {  # room, or module where it differs -> what it may import besides the standard library
     "cli": {"click", "tqdm", "torch", "numpy"},
     "cli.inspection": {"click", "matplotlib"},
@@ -31,9 +31,11 @@ THIRD_PARTY = {  # room, or module where it differs -> what it may import beside
     "data_prep.export": {"numpy", "pyarrow", "datasets"},
     "music": {"numpy"},
     "music.midi": {"numpy", "symusic", "pretty_midi", "mido"},
+    "images": {"numpy", "PIL"},
     "models": {"torch"},
     "config": set(),
     "files": set(),
+    "extras": set(),
     "presets": set(),
     "checkpoint": {"torch", "safetensors", "huggingface_hub"},
     "latent": {"torch"},
@@ -172,6 +174,7 @@ def test_a_floor_lists_no_room_twice_and_the_checker_sees_what_is_wrong() -> Non
     assert all(may_import(lower, upper) is False for upper, lower in pairwise(order))
     assert not may_import("models", "music")
     assert not may_import("models", "config")
+    assert not may_import("images", "music")
     assert not may_import("trained_model", "pretrained")
     assert may_import("pretrained", "trained_model")
     assert any(target == "music" for found, importer, target in ACROSS if importer == "data_prep")

@@ -165,7 +165,7 @@ def part(manifest: Mapping[str, Any], key: str, data: Path) -> dict[str, Any]:
 
 def draw(statistics: Statistics | None, path: Path, data: Path) -> None:
     """Draw the histograms into a file of a format that its suffix names."""
-    from data_prep.export import extra
+    from musevae.extras import extra
 
     if statistics is None:
         raise ValueError(f"{click.format_filename(data)} has no statistics to draw: prepare it again")

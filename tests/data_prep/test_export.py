@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data_prep import export as module
-from data_prep.export import export, extra, listening, stored_representation
+from data_prep.export import export, listening, stored_representation
 from musevae.config import Config
 from musevae.music import shards
 from musevae.music.melody import MelodyRepresentation
@@ -93,11 +93,6 @@ def test_a_folder_of_somebody_elses_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     with pytest.raises(ValueError, match="train is a folder that no export made"):
         export(folder, tmp_path, "huggingface", force=True)
-
-
-def test_a_missing_package_names_the_extra() -> None:
-    with pytest.raises(ValueError, match=r"none_such .*pip install 'musevae\[parquet\]'"), extra("parquet"):
-        import none_such  # type: ignore[import-not-found] # noqa: F401
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", None])
