@@ -29,7 +29,7 @@ from musevae.config import Config, MelodyConfig, ModelConfig, TrainConfig
 from musevae.music.shards import write_dataset
 from musevae.presets import representation
 from musevae.training import run_log, states
-from musevae.training.trainer import train
+from musevae.training.run import train
 
 CONFIG = Config(
     preset="tiny",

@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from musevae.checkpoint import MusicVAE as MusicVAE
     from musevae.latent import slerp as slerp
     from musevae.magenta.conversion import import_magenta as import_magenta
     from musevae.models.elbo import Elbo as Elbo
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from musevae.pretrained import load as load
     from musevae.trained_model import TrainedModel as TrainedModel
     from musevae.training.datasets import open_dataset as open_dataset
-    from musevae.training.trainer import train as train
+    from musevae.training.run import train as train
+    from musevae.vaes import MusicVAE as MusicVAE
 
 _HOMES = {  # public name -> module that defines it
     "DiagonalGaussian": "musevae.models.gaussian",
@@ -28,7 +28,7 @@ _HOMES = {  # public name -> module that defines it
     "Elbo": "musevae.models.elbo",
     "MelodyRepresentation": "musevae.music.melody",
     "MidiError": "musevae.music.midi",
-    "MusicVAE": "musevae.checkpoint",
+    "MusicVAE": "musevae.vaes",
     "NoteSequence": "musevae.music.note_sequence",
     "TrainedModel": "musevae.trained_model",
     "TrioRepresentation": "musevae.music.trio",
@@ -38,7 +38,7 @@ _HOMES = {  # public name -> module that defines it
     "open_dataset": "musevae.training.datasets",
     "read_midi": "musevae.music.midi",
     "slerp": "musevae.latent",
-    "train": "musevae.training.trainer",
+    "train": "musevae.training.run",
     "write_midi": "musevae.music.midi",
 }
 

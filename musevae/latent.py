@@ -1,4 +1,4 @@
-"""Paths in latent space."""
+"""Paths and directions in latent space, of music and images alike."""
 
 from __future__ import annotations
 
@@ -26,6 +26,35 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     points = _great_circle(start, end, share.reshape(-1, 1))
     found: Tensor = points if share.dim() else points[0]
     return found.to(torch.as_tensor(a).dtype)
+
+
+def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
+    """The point, or points (N, Z), at share t (N,) of the straight line from a (Z,) to b (Z,)."""
+    share = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+    return a + share.unsqueeze(-1) * (b - a)
+
+
+def attribute_vector(z: Tensor, has: Tensor) -> Tensor:
+    """The direction (Z,) of an attribute that examples at z (N, Z) have or have not, by bool (N,).
+
+    The mean of those that have it less the mean of the others (Roberts et al. 2018, section 4.3; Larsen et al. 2016).
+    ValueError where all have it, or none.
+    """
+    if has.shape != z.shape[:1] or has.all() or not has.any():
+        raise ValueError(f"of {len(z)} examples {int(has.sum())} have the attribute: some must have it, and some not")
+    return z[has].mean(0) - z[~has].mean(0)
+
+
+def traversal(z: Tensor, unit: int, values: Tensor) -> Tensor:
+    """Points (N, Z) that are z (Z,) but for one unit, which takes the values (N,)."""
+    points = z.repeat(len(values), 1)
+    points[:, unit] = values
+    return points
+
+
+def most_active(mu: Tensor, n: int) -> list[int]:
+    """The `n` units whose posterior means mu (N, Z) vary most, in falling order (Burda et al. 2016, section 5.2)."""
+    return [int(unit) for unit in mu.var(0, unbiased=False).argsort(descending=True)[:n]]
 
 
 def _great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -7,22 +7,44 @@ from pathlib import Path
 
 import torch
 
-from musevae.checkpoint import CONFIG, WEIGHTS, CheckpointError, load_config, load_model
-from musevae.config import Config
-from musevae.presets import PRESETS
+from musevae.checkpoint import CONFIG, WEIGHTS, CheckpointError, load_config
+from musevae.config import AnyConfig
+from musevae.presets import IMAGE_PRESETS, PRESETS
+from musevae.trained_image_model import TrainedImageModel
 from musevae.trained_model import TrainedModel
+from musevae.vaes import MusicVAE, load_model
 
 BUNDLED = Path(__file__).parent / "weights"
 DEFAULT = "melody-2bar"
 
 
-def load(name: str | Path = DEFAULT, device: str | torch.device = "cpu") -> TrainedModel:
-    """The model of a folder (an existing path wins) or the bundled one of that name; CheckpointError for neither."""
+def load(name: str | Path = DEFAULT, device: str | torch.device = "cpu") -> TrainedModel | TrainedImageModel:
+    """The model of a folder (an existing path wins) or the bundled one of that name; CheckpointError for neither.
+
+    It is a TrainedImageModel where it was trained on images.
+    """
     folder = locate(name)
-    return TrainedModel(load_model(folder, device), folder.resolve().name)
+    vae, kept_as = load_model(folder, device), folder.resolve().name
+    return TrainedModel(vae, kept_as) if isinstance(vae, MusicVAE) else TrainedImageModel(vae, kept_as)
 
 
-def list_models() -> dict[str, Config]:
+def load_music(name: str | Path = DEFAULT, device: str | torch.device = "cpu") -> TrainedModel:
+    """`load` a model of music; CheckpointError for one of images."""
+    model = load(name, device)
+    if not isinstance(model, TrainedModel):
+        raise CheckpointError(f"{name} is a model of images: use `musevae image`")
+    return model
+
+
+def load_images(name: str | Path, device: str | torch.device = "cpu") -> TrainedImageModel:
+    """`load` a model of images; CheckpointError for one of music."""
+    model = load(name, device)
+    if not isinstance(model, TrainedImageModel):
+        raise CheckpointError(f"{name} is a model of music: use `musevae` without `image`")
+    return model
+
+
+def list_models() -> dict[str, AnyConfig]:
     """The bundled models by name, with their configs."""
     return {config.parent.name: load_config(config.parent) for config in sorted(BUNDLED.glob(f"*/{CONFIG}"))}
 
@@ -33,9 +55,10 @@ def locate(name: str | Path) -> Path:
         return Path(name)
     if (BUNDLED / str(name) / WEIGHTS).exists():
         return BUNDLED / str(name)
-    if str(name) in PRESETS:
+    if str(name) in {*PRESETS, *IMAGE_PRESETS}:
+        command = "image train" if str(name) in IMAGE_PRESETS else "train"
         raise CheckpointError(
-            f"no weights of {name} are bundled (only {_bundled_names()}): train it with `musevae train {name} "
+            f"no weights of {name} are bundled (only {_bundled_names()}): train it with `musevae {command} {name} "
             "--data DATASET --run RUN` and give the run's folder"
         )
     near = difflib.get_close_matches(str(name), list_models(), n=1, cutoff=0.5)

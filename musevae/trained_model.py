@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Generator, Tensor
 
 from musevae import presets
-from musevae.checkpoint import MusicVAE, save_model
 from musevae.config import Config
 from musevae.latent import slerp
 from musevae.music.midi import from_pretty_midi, read_midi
 from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence, concatenate
 from musevae.music.representation import Representation
+from musevae.vaes import MusicVAE, save_model
 
 if TYPE_CHECKING:
     import pretty_midi

@@ -13,13 +13,13 @@ import torch
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from musevae.checkpoint import MusicVAE
 from musevae.config import Config, MelodyConfig, ModelConfig, TrainConfig
 from musevae.music.melody import FIRST_NOTE
 from musevae.music.note_sequence import Note, NoteSequence
 from musevae.music.shards import write_dataset
 from musevae.presets import representation
 from musevae.trained_model import TrainedModel
+from musevae.vaes import MusicVAE
 
 torch.set_num_threads(1)
 settings.register_profile(

@@ -13,16 +13,9 @@ import torch
 from torch import Tensor
 
 from musevae import checkpoint
-from musevae.checkpoint import (
-    CheckpointError,
-    MusicVAE,
-    load_model,
-    read_tensors,
-    save_model,
-    write_json,
-    write_tensors,
-)
+from musevae.checkpoint import CheckpointError, read_tensors, write_json, write_tensors
 from musevae.config import Config, ConfigError
+from musevae.vaes import MusicVAE, load_model, save_model
 
 Damage = Callable[[Path], object]
 

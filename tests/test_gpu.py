@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from musevae import train
-from musevae.checkpoint import MusicVAE, load_model
 from musevae.config import Config
+from musevae.vaes import MusicVAE, load_model
 
 pytestmark = [
     pytest.mark.gpu,

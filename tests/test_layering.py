@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the top; a room may import those on floors below, and on its own floor those listed after it
     ["cli", "data_prep"],
-    ["pretrained", "trained_model", "training", "magenta"],
-    ["checkpoint", "presets", "latent", "points"],
+    ["figures", "pretrained", "trained_model", "trained_image_model", "training", "magenta"],
+    ["vaes", "checkpoint", "presets", "latent", "points"],
     ["models", "config", "music", "images"],
     ["files", "extras"],
 ]
@@ -37,7 +37,7 @@ THIRD_PARTY = {  # room, or module where it differs -> what it may import beside
     "files": set(),
     "extras": set(),
     "presets": set(),
-    "checkpoint": {"torch", "safetensors", "huggingface_hub"},
+    "checkpoint": {"torch", "safetensors"},
     "latent": {"torch"},
     "points": {"numpy"},
     "training": {"torch", "numpy"},
@@ -45,6 +45,9 @@ THIRD_PARTY = {  # room, or module where it differs -> what it may import beside
     "magenta": {"numpy"},
     "magenta.conversion": {"numpy", "torch"},
     "pretrained": {"torch"},
+    "vaes": {"torch", "huggingface_hub"},
+    "trained_image_model": {"torch", "numpy"},
+    "figures": {"torch", "numpy", "matplotlib"},
 }
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from musevae.checkpoint import MusicVAE
 from musevae.config import ConfigError, MelodyConfig
 from musevae.config.reading import from_dict
 from musevae.music.melody import MelodyRepresentation
 from musevae.presets import PRESETS, preset, representation, window_steps
+from musevae.vaes import MusicVAE
 
 MAGENTA = {  # MUSICVAE.md 1.1: steps, z, encoder, decoder, free bits, beta, beta rate, scheduled sampling, batch
     "cat-mel_2bar_small": (32, 256, (512,), (256, 256), 0, 0.2, 0.99999, True, 512),

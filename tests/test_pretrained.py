@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from musevae import pretrained
-from musevae.checkpoint import CheckpointError, MusicVAE, save_model
+from musevae.checkpoint import CheckpointError
+from musevae.vaes import MusicVAE, save_model
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from musevae import pretrained, slerp, trained_model
-from musevae.checkpoint import MusicVAE
 from musevae.config import Config
 from musevae.music.midi import MidiError, write_midi
 from musevae.music.note_sequence import Note, NoteSequence, Tempo, concatenate
 from musevae.trained_model import Excerpt, TrainedModel
+from musevae.vaes import MusicVAE
 
 Verb = Callable[[TrainedModel, NoteSequence, int], list[NoteSequence]]
 

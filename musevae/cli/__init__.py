@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from musevae import __version__
-from musevae.cli import dataset, generation, inspection, latent, magenta, models, training
+from musevae.cli import dataset, generation, images, inspection, latent, magenta, models, training
 from musevae.cli.errors import OneLineErrors
 
 
@@ -34,6 +34,7 @@ COMMANDS = (
     training.train,
     training.evaluate,
     magenta.import_magenta,
+    images.image,
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -158,9 +158,9 @@ def chosen(model: str, settings: tuple[str, ...]) -> Config:
 
     if not Path(model).exists():
         return presets.preset(model, settings)
-    from musevae.checkpoint import load_config  # torch
+    from musevae.checkpoint import load_music_config  # torch
 
-    return override(load_config(Path(model)), settings)
+    return override(load_music_config(Path(model)), settings)
 
 
 def say(report: Report, output: Path) -> None:

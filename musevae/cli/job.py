@@ -96,7 +96,7 @@ def load(model: str, device: str) -> TrainedModel:
     from musevae import pretrained  # torch
     from musevae.training.device import torch_device
 
-    return pretrained.load(model, torch_device(device))
+    return pretrained.load_music(model, torch_device(device))
 
 
 def numbered(stem: str, n: int) -> list[str]:

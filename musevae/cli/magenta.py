@@ -35,10 +35,11 @@ def import_magenta(
     magenta.js. A checkpoint of another length than the config's needs --set representation.bars=N.
     """
     from musevae import presets
-    from musevae.checkpoint import CONFIG, WEIGHTS, save_model  # torch
+    from musevae.checkpoint import CONFIG, WEIGHTS  # torch
     from musevae.config import ConfigError
     from musevae.magenta.conversion import import_magenta
     from musevae.training.run_log import LOG
+    from musevae.vaes import save_model  # torch
 
     if (output / LOG).exists():
         raise ValueError(f"{click.format_filename(output)} is a run, with a model of its own: use another folder")

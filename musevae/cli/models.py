@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from musevae.cli import options
 
 if TYPE_CHECKING:
-    from musevae.config import Config
+    from musevae.config import AnyConfig
 
 
 @click.command()
@@ -24,6 +25,7 @@ def models(as_json: bool) -> None:
         content = {
             "bundled": {name: {**described(config), **config.provenance} for name, config in bundled.items()},
             "presets": {name: described(config) for name, config in presets.PRESETS.items()},
+            "image_presets": {name: described(config) for name, config in presets.IMAGE_PRESETS.items()},
         }
         click.echo(json.dumps(content, indent=2))
         return
@@ -32,16 +34,22 @@ def models(as_json: bool) -> None:
     for name, config in bundled.items():
         click.echo(f"  {name:{width}}{config.about}")
     click.echo("presets (musevae train NAME):")
-    for name, config in presets.PRESETS.items():
+    say(presets.PRESETS, width)
+    click.echo("presets of images (musevae image train NAME):")
+    say(presets.IMAGE_PRESETS, width)
+
+
+def say(configs: Mapping[str, AnyConfig], width: int) -> None:
+    """Print presets, a line each."""
+    for name, config in configs.items():
         click.echo(f"  {name:{width}}{config.about}; z of {config.model.z_size}")
 
 
-def described(config: Config) -> dict[str, Any]:
+def described(config: AnyConfig) -> dict[str, Any]:
     """A config for --json: what it is, not how it is trained."""
-    return {
-        "preset": config.preset,
-        "about": config.about,
-        "representation": config.representation.name,
-        "bars": config.representation.bars,
-        "z_size": config.model.z_size,
-    }
+    from musevae.config import ImageConfig
+
+    about = {"preset": config.preset, "about": config.about, "z_size": config.model.z_size}
+    if isinstance(config, ImageConfig):
+        return {**about, "images": config.images.shape}
+    return {**about, "representation": config.representation.name, "bars": config.representation.bars}

@@ -16,6 +16,7 @@ DEFAULT_MODEL = "melody-2bar"  # what pretrained.DEFAULT says; that module would
 DEFAULT_TEMPERATURE = 0.5  # likewise trained_model.DEFAULT_TEMPERATURE
 MAX_TUNES = 100_000  # of one call
 MAX_WINDOWS = 10_000  # of one tune
+MAX_DRAWS = 1_000_000  # of z for one example
 FRESH_SEEDS = 1_000_000  # few enough digits for a file name
 SEEDS = click.IntRange(0, 2**63 - 1)
 
@@ -90,6 +91,12 @@ force = click.option("--force", is_flag=True, help="Overwrite existing files.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 settings = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the preset, as in train.beta=0.1; repeatable."
+)
+iwae = click.option(
+    "--iwae",
+    type=click.IntRange(2, MAX_DRAWS),
+    metavar="K",
+    help="Also the bound of K draws of z, which comes nearer to log p(x): iwae_nats.",
 )
 threads = click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
 DEVICE_HELP = "auto, cpu or cuda."

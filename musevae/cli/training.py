@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -65,34 +65,49 @@ def train(
     if dry_run:
         say_cost(preset, settings, as_json)
         return
+    how: dict[str, Any] = {"steps": steps, "settings": settings, "seed": seed, "device": device, "resume": resume}
     data, run = given("data", data), given("run", run)
+    result = run_training(preset, data, run, threads=threads, init_from=init_from, profile=profile, **how)
+    say_result(preset, result, as_json, "hear it with: musevae sample -m")
+
+
+def run_training(
+    preset: str,
+    data: Path,
+    run: Path,
+    *,
+    threads: int | None,
+    init_from: str | None,
+    **how: Any,  # noqa: ANN401 - what `musevae.train` takes besides
+) -> TrainResult:
+    """Train up to the end, as a command does; a complaint where it is not reached."""
     from musevae import pretrained  # torch
     from musevae.cli import progress
-    from musevae.training import distributed, trainer
+    from musevae.training import distributed
+    from musevae.training.run import train
 
     use_threads(threads)
     source = pretrained.locate(init_from) if init_from else None
-    start = partial(trainer.train, preset, data, run, resume=resume, init_from=source, profile=profile)
     with training_errors(), progress.training(hidden=distributed.rank() > 0) as advance:
-        result = start(steps=steps, settings=settings, seed=seed, device=device, progress=advance)
+        result = train(preset, data, run, init_from=source, progress=advance, **how)
     if distributed.rank() > 0:  # the first process says it all
         raise click.exceptions.Exit(0 if result.finished else Interrupted.exit_code)
     if not result.finished:
-        again = shlex.join(resume_command(click.get_current_context().params))
+        again = shlex.join(resume_command(click.get_current_context()))
         raise failure(f"interrupted at step {result.step}, with a checkpoint; to go on: {again}", Interrupted)
-    say_result(preset, result, as_json)
+    return result
 
 
-def say_result(preset: str, result: TrainResult, as_json: bool) -> None:
-    """Say what a run has come to."""
+def say_result(preset: str, result: TrainResult, as_json: bool, next_command: str) -> None:
+    """Say what a run has come to, and how to hear or see it."""
     loss, run = result.validation_loss, result.run
     if as_json:
         figures = {"steps": result.step, "seed": result.seed, "validation_loss_nats": loss}
         click.echo(json.dumps({"command": "train", "preset": preset, "run": str(run), **figures}, indent=2))
         return
-    held_out = "no windows to validate on" if loss is None else f"validation loss {loss:.3f} nats"
+    held_out = "nothing to validate on" if loss is None else f"validation loss {loss:.3f} nats"
     click.echo(f"{click.format_filename(run)}: {result.step} steps, {held_out}, seed {result.seed}")
-    click.echo(f"hear it with: {shlex.join(['musevae', 'sample', '-m', str(run)])}")
+    click.echo(f"{next_command} {shlex.quote(str(run))}")
     if result.profile:
         click.echo(result.profile.rstrip())
 
@@ -132,11 +147,21 @@ def given(name: str, value: Path | None) -> Path:
 @click.argument("model")
 @DATA(required=True)
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True)
+@options.iwae
 @click.option("--seed", type=options.SEEDS, default=0, show_default=True, help="Of z and of the sampled figures.")
 @options.auto_device
 @options.threads
 @options.as_json
-def evaluate(model: str, data: Path, split: str, seed: int, device: str, threads: int | None, as_json: bool) -> None:
+def evaluate(
+    model: str,
+    data: Path,
+    split: str,
+    iwae: int | None,
+    seed: int,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
     """Measure a model on a dataset.
 
     MODEL is a bundled model's name, a model folder or a run folder.
@@ -147,13 +172,19 @@ def evaluate(model: str, data: Path, split: str, seed: int, device: str, threads
     use_threads(threads)
     loaded = load(model, device)
     with progress.counting("window") as advance:
-        figures = evaluate_split(loaded.vae, data, split, seed=seed, progress=advance)
+        figures = evaluate_split(loaded.vae, data, split, draws=iwae, seed=seed, progress=advance)
     figures = {"model": loaded.name, "split": split, **figures}
+    say_figures(figures, as_json)
+
+
+def say_figures(figures: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a model is worth."""
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
     for name, value in figures.items():
-        click.echo(f"{name:24}{value:.4f}" if isinstance(value, float) else f"{name:24}{value}")
+        if value is not None:
+            click.echo(f"{name:24}{value:.4f}" if isinstance(value, float) else f"{name:24}{value}")
 
 
 @contextmanager
@@ -172,11 +203,12 @@ def training_errors() -> Iterator[None]:
         raise failure("the device is out of memory: use a smaller batch with --set train.batch_size=N") from None
 
 
-def resume_command(given: dict[str, Any]) -> list[str]:
-    """The command that continues a run started with the parameters `given`."""
-    command = ["musevae", "train", given["preset"], "--data", str(given["data"]), "--run", str(given["run"])]
+def resume_command(context: click.Context) -> list[str]:
+    """The command that continues the run that one started."""
+    given, names = context.params, context.command_path.split()
+    command = [*names, given["preset"], "--data", str(given["data"]), "--run", str(given["run"])]
     for name, flag in RESUMED.items():
-        if given[name] not in (None, "auto"):
+        if given.get(name) not in (None, "auto"):
             command += [flag, str(given[name])]
     return [*command, "--resume"]
 

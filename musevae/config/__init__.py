@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-FORMAT_VERSION = 1
-LARGE = 1 << 16
-LIMITS = {  # name -> the least and the most that a number may be
-    "bars": (1, 1024),
-    "steps_per_quarter": (1, 96),
-    "time_signature": (1, 64),
-    "drum_classes": (1, 62),
-    "melody_programs": (0, 127),
-    "bass_programs": (0, 127),
-    "gap_bars": (0, 1024),
-    "instruments": (1, 1024),
-    "events": (1, LARGE),
-    "classes": (2, LARGE),
-    "control_size": (0, LARGE),
-    "nade_hidden": (1, LARGE),
-    "dropout": (0, 0.99),
-    "z_size": (1, LARGE),
-    "encoder_sizes": (1, LARGE),
-    "decoder_sizes": (1, LARGE),
-    "conductor_sizes": (1, LARGE),
-    "segments": (1, LARGE),
-    "steps": (0, 1 << 40),
-    "batch_size": (1, 1 << 24),
-    "learning_rate": (0, 1e3),
-    "learning_rate_decay": (0, 1),
-    "min_learning_rate": (0, 1e3),
-    "warmup_steps": (0, 1 << 40),
-    "beta": (0, 1e6),
-    "beta_rate": (0, 1),
-    "beta_warmup_steps": (0, 1 << 40),
-    "free_bits": (0, 1e9),
-    "free_bits_per_dim": (0, 1e9),
-    "sampling_rate": (1, 1e12),
-    "transpose": (0, 127),
-    "drop_drums": (0, 0.99),
-    "clip_norm": (0, 1e30),
-    "skip_norm": (0, 1e30),
-    "log_every": (1, 1 << 40),
-    "validate_every": (1, 1 << 40),
-    "validation_examples": (0, 1 << 40),
-}
-
-CHOICES = {  # name -> what a word of a model's or a training's config may be
-    "encoder": ("bidirectional", "hierarchical", "none"),
-    "decoder": ("flat", "hierarchical"),
-    "learning_rate_schedule": ("exponential", "cosine"),
-    "sampling": ("teacher_forcing", "inverse_sigmoid"),
-}
-
-
-class ConfigError(ValueError):
-    """A key that does not exist, or a value that cannot be."""
+from musevae.config.images import ImageConfig as ImageConfig
+from musevae.config.images import ImageModelConfig as ImageModelConfig
+from musevae.config.images import ImagesConfig as ImagesConfig
+from musevae.config.images import ImageTrainConfig as ImageTrainConfig
+from musevae.config.optimisation import FORMAT_VERSION as FORMAT_VERSION
+from musevae.config.optimisation import Optimisation as Optimisation
+from musevae.config.values import ConfigError as ConfigError
+from musevae.config.values import check_values
+from musevae.config.values import known as known
 
 
 @dataclass(frozen=True)
@@ -73,7 +29,7 @@ class RepresentationConfig:
     def __post_init__(self) -> None:
         if type(self) is not KINDS[known(self.name, KINDS, "representation ")]:
             raise ConfigError(f"representation.name cannot be changed to {self.name!r}: choose a preset of that kind")
-        _check_values(self)
+        check_values(self)
 
 
 @dataclass(frozen=True)
@@ -157,37 +113,18 @@ class ModelConfig:
     informative_start: bool = False  # see MusicVAE
 
     def __post_init__(self) -> None:
-        _check_values(self)
+        check_values(self)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Loss, schedules and optimiser; the defaults are Magenta's."""
+class TrainConfig(Optimisation):
+    """How MusicVAE is trained, on top of what it shares with images; the defaults are Magenta's."""
 
     steps: int = 200_000
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    learning_rate_schedule: str = "exponential"  # or "cosine", over `steps`
-    learning_rate_decay: float = 0.9999  # exponential: per step
-    min_learning_rate: float = 1e-5
-    warmup_steps: int = 0  # linear, of the learning rate
-    beta: float = 0.2  # weight of the KL in the end
-    beta_rate: float = 0.0  # beta * (1 - rate ** step)
-    beta_warmup_steps: int = 0  # linear, on top
-    free_bits: float = 0.0  # bits of KL per example that cost nothing
-    free_bits_per_dim: float = 0.0  # bits per latent dimension
     sampling: str = "teacher_forcing"  # or "inverse_sigmoid" (scheduled sampling) with `sampling_rate`
     sampling_rate: float = 1000.0
     transpose: int = 0  # semitones either way, drawn afresh for each example of each batch
     drop_drums: float = 0.0  # probability with which each drum of an example is silenced, drawn likewise
-    clip_norm: float = 1.0
-    skip_norm: float = 1e4  # a step with a larger gradient norm changes nothing
-    log_every: int = 50
-    validate_every: int = 1000
-    validation_examples: int = 2048
-
-    def __post_init__(self) -> None:
-        _check_values(self)
 
 
 @dataclass(frozen=True)
@@ -206,22 +143,4 @@ class Config:
         return {"format_version": FORMAT_VERSION, **asdict(self)}
 
 
-def known(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """`name`, if it is one of `names`; else ConfigError with the nearest of them."""
-    names = list(names)
-    if name in names:
-        return name
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(prefix + n for n in names)}"
-    raise ConfigError(f"{prefix}{name} is unknown: {hint}")
-
-
-def _check_values(section: RepresentationConfig | ModelConfig | TrainConfig) -> None:
-    """ConfigError where a word is none of its CHOICES, a number outside its LIMITS, a tuple empty."""
-    for name in CHOICES.keys() & vars(section).keys():
-        known(getattr(section, name), CHOICES[name], f"{name} ")
-    for name in LIMITS.keys() & vars(section).keys():
-        value, (least, most) = getattr(section, name), LIMITS[name]
-        numbers = value if isinstance(value, tuple) else () if value is None else (value,)
-        if value == () or not all(least <= number <= most for number in numbers):
-            raise ConfigError(f"{name} cannot be {value!r}: it must lie in {least:g}..{most:g}")
+AnyConfig: TypeAlias = Config | ImageConfig

@@ -8,17 +8,31 @@ from dataclasses import fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, TypeVar
 
-from musevae.config import FORMAT_VERSION, KINDS, Config, ConfigError, RepresentationConfig, known
+from musevae.config import (
+    FORMAT_VERSION,
+    KINDS,
+    AnyConfig,
+    Config,
+    ConfigError,
+    ImageConfig,
+    RepresentationConfig,
+    known,
+)
 
 T = TypeVar("T")
+Kind = TypeVar("Kind", bound=AnyConfig)
 
 
-def from_dict(content: Mapping[str, Any]) -> Config:
-    """The Config of a config.json's content; ConfigError for a newer format, an unknown key or a wrong type."""
+def from_dict(content: Mapping[str, Any]) -> AnyConfig:
+    """The config of a config.json's content, an ImageConfig where it says what `images` are.
+
+    ConfigError for a newer format, an unknown key or a wrong type.
+    """
     version = content.get("format_version")
     if version != FORMAT_VERSION:
         raise ConfigError(f"format version {version!r}; this musevae reads {FORMAT_VERSION}: update musevae")
-    return _read({key: value for key, value in content.items() if key != "format_version"}, Config)
+    described = {key: value for key, value in content.items() if key != "format_version"}
+    return _read(described, ImageConfig) if "images" in content else _read(described, Config)
 
 
 def representation_from_dict(content: Mapping[str, Any]) -> RepresentationConfig:
@@ -26,7 +40,7 @@ def representation_from_dict(content: Mapping[str, Any]) -> RepresentationConfig
     return _read(content, RepresentationConfig, "representation")
 
 
-def override(config: Config, settings: Iterable[str]) -> Config:
+def override(config: Kind, settings: Iterable[str]) -> Kind:
     """The config changed by settings "section.key=value", as in "model.z_size=128" or "model.encoder_sizes=512,512"."""
     for setting in settings:
         key, equals, text = setting.partition("=")

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from musevae.checkpoint import MusicVAE
 from musevae.config.reading import override
 from musevae.magenta.architecture import CONDUCTOR, ENCODER_LEVEL, FLAT_ENCODER, core_names, encoder_cell, recognise
 from musevae.magenta.errors import MagentaError
@@ -24,6 +23,7 @@ from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEn
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.lstm import FORGET_BIAS, LstmStack
 from musevae.models.nade import Nade
+from musevae.vaes import MusicVAE
 
 
 def import_magenta(path: str | os.PathLike[str], config: str | None = None, settings: Sequence[str] = ()) -> MusicVAE:

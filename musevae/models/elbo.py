@@ -20,7 +20,7 @@ class Elbo:
 
     reconstruction: Tensor  # (B,) nats: -log p(x|z), a cost (lower is better), summed over steps or pixels
     kl_per_dim: Tensor  # (B, Z) nats: KL(q(z|x) || p(z)) of each latent dimension
-    z: Tensor | None = None  # (K * B, Z): the draws at which it was taken
+    z: Tensor | None = None  # (B * K, Z): the draws at which it was taken
     log_weights: Tensor | None = None  # (K, B) nats: log p(x, z) - log q(z|x) of each draw, where K > 1
 
     @property
@@ -84,7 +84,7 @@ def mmd(x: Tensor, y: Tensor) -> Tensor:
 def mmd_to_prior(z: Tensor) -> Tensor:
     """`mmd` () between samples z (N, Z) and the whole of N(0, I), whose means of the kernel have a closed form."""
     Z = z.shape[1]
-    among = torch.cdist(z, z).square().div(-2 * Z).exp().mean()
-    across = z.square().sum(-1).div(-2 * (Z + 1)).exp().mean() * (1 + 1 / Z) ** (-Z / 2)
-    prior: float = (1 + 2 / Z) ** (-Z / 2)
-    return among - 2 * across + prior
+    among: Tensor = torch.cdist(z, z).square().div(-2 * Z).exp().mean()
+    across: Tensor = z.square().sum(-1).div(-2 * (Z + 1)).exp().mean()
+    found: Tensor = among - 2 * (1 + 1 / Z) ** (-Z / 2) * across + (1 + 2 / Z) ** (-Z / 2)
+    return found

@@ -47,8 +47,8 @@ class DiagonalGaussian:
         return self.kl_per_dim().sum(-1)
 
     def repeated(self, n: int) -> DiagonalGaussian:
-        """The batch `n` times in a row, (n * B, Z)."""
-        return DiagonalGaussian(self.mu.repeat(n, 1), self.sigma.repeat(n, 1))
+        """Each of the batch `n` times in a row, (B * n, Z)."""
+        return DiagonalGaussian(self.mu.repeat_interleave(n, 0), self.sigma.repeat_interleave(n, 0)) if n > 1 else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,8 @@ class Point:
         return torch.zeros_like(self.mu)
 
     def repeated(self, n: int) -> Point:
-        """The batch `n` times in a row, (n * B, Z)."""
-        return Point(self.mu.repeat(n, 1))
+        """Each of the batch `n` times in a row, (B * n, Z)."""
+        return Point(self.mu.repeat_interleave(n, 0)) if n > 1 else self
 
 
 Posterior: TypeAlias = "DiagonalGaussian | Point"

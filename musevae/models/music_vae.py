@@ -120,7 +120,7 @@ class MusicVAE(Vae):
     def infer(
         self, x: Tensor, condition: Tensor | None = None, generator: torch.Generator | None = None, samples: int = 1
     ) -> tuple[DiagonalGaussian, Tensor]:
-        """q(z|x) of events x (B, T, ...) under a control, `samples` times, and a draw of each."""
+        """q(z|x) of events x (B, T, ...) under a control, each `samples` times, and a draw of each."""
         posterior = self.posterior(x, condition).repeated(samples)
         return posterior, posterior.sample(generator)
 

@@ -13,7 +13,7 @@ from musevae.models.gaussian import DiagonalGaussian, Posterior
 class Vae(nn.Module, ABC):
     """An encoder, a posterior and a decoder of examples x (B, ...), given a condition (B, ...) where the model has one.
 
-    Where `samples` of an example are drawn, its rows are repeated: row k * B + b is draw k of example b.
+    Where several `samples` of an example are drawn, its row is repeated: row b * samples + k is draw k of example b.
     """
 
     z_size: int
@@ -22,7 +22,7 @@ class Vae(nn.Module, ABC):
     def infer(
         self, x: Tensor, condition: Tensor | None = None, generator: Generator | None = None, samples: int = 1
     ) -> tuple[Posterior, Tensor]:
-        """q(z|x) of x (B, ...), `samples` times, and a draw of each: z (samples * B, Z)."""
+        """q(z|x) of x (B, ...), each `samples` times, and a draw of each: z (B * samples, Z)."""
 
     @abstractmethod
     def negative_log_likelihood(
@@ -60,10 +60,10 @@ class Vae(nn.Module, ABC):
 
 
 def rows(x: Tensor, samples: int) -> Tensor:
-    """Examples (B, ...) once for each draw, (samples * B, ...)."""
-    return x if samples == 1 else x.repeat(samples, *(1 for _ in x.shape[1:]))
+    """Examples (B, ...), each once for each of its draws, (B * samples, ...)."""
+    return x if samples == 1 else x.repeat_interleave(samples, dim=0)
 
 
 def draws(x: Tensor, samples: int) -> Tensor:
-    """Rows (samples * B, ...) by draw, (samples, B, ...)."""
-    return x.view(samples, -1, *x.shape[1:])
+    """Rows (B * samples, ...) by draw, (samples, B, ...)."""
+    return x.view(-1, samples, *x.shape[1:]).transpose(0, 1)

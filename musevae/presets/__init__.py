@@ -7,6 +7,7 @@ from dataclasses import asdict
 from musevae.config import (
     Config,
     ConfigError,
+    ImageConfig,
     MelodyConfig,
     PerformanceConfig,
     RepresentationConfig,
@@ -19,17 +20,28 @@ from musevae.music.drums import REDUCED, DrumsRepresentation
 from musevae.music.melody import MelodyRepresentation
 from musevae.music.representation import Representation
 from musevae.music.trio import TrioRepresentation
+from musevae.presets.images import IMAGES
 from musevae.presets.magenta import MAGENTA
 from musevae.presets.ours import OURS
 
 PRESETS = {config.preset: config for config in (*OURS, *MAGENTA)}
+IMAGE_PRESETS = {config.preset: config for config in IMAGES}
 DRUM_SETS = 1 << len(REDUCED)  # of the nine classes of drums: a trio's third part
 REPRESENTATIONS = {"melody": MelodyRepresentation, "drums": DrumsRepresentation, "trio": TrioRepresentation}
 
 
 def preset(name: str, settings: tuple[str, ...] | list[str] = ()) -> Config:
     """The preset of that name, changed by `settings` ("model.z_size=128"); ConfigError suggests the nearest name."""
+    if name in IMAGE_PRESETS:
+        raise ConfigError(f"{name} is a preset of images: use `musevae image`")
     return override(PRESETS[known(name, PRESETS)], settings)
+
+
+def image_preset(name: str, settings: tuple[str, ...] | list[str] = ()) -> ImageConfig:
+    """`preset`, of images."""
+    if name in PRESETS:
+        raise ConfigError(f"{name} is a preset of music: use `musevae` without `image`")
+    return override(IMAGE_PRESETS[known(name, IMAGE_PRESETS)], settings)
 
 
 def representation(config: RepresentationConfig) -> Representation:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from musevae.checkpoint import MusicVAE
 from musevae.config import Config
 from musevae.models.encoders import HierarchicalLstmEncoder
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.nade import Nade
+from musevae.vaes import MusicVAE
 
 FLOAT_BYTES = 4
 BACKWARD = 2  # products for each of the forward pass

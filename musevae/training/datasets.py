@@ -76,33 +76,29 @@ def seeded(device: torch.device, *seeds: int) -> Generator:
 
 
 class Batches:
-    """Batch `step` of a run: each epoch in an order of its own, a remainder smaller than a batch left out.
+    """Which examples are in the batch of each step: each epoch in an order of its own, a remainder left out.
 
-    What a step draws depends on (seed, step) alone: a resumed run needs no generator state to go on as it would have.
+    What a step has depends on (seed, step) alone: a resumed run needs no generator state to go on as it would have.
     """
 
-    def __init__(self, events: Tensor, batch_size: int, seed: int) -> None:
+    def __init__(self, examples: int, batch_size: int, seed: int, device: torch.device, unit: str = "windows") -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-        if len(events) < batch_size:
+        if examples < batch_size:
             raise ValueError(
-                f"the training split has {len(events)} windows, fewer than a batch of {batch_size}: "
-                f"add data, or lower the batch with --set train.batch_size={max(1, len(events))}"
+                f"the training split has {examples} {unit}, fewer than a batch of {batch_size}: "
+                f"add data, or lower the batch with --set train.batch_size={max(1, examples)}"
             )
-        self.events, self.batch_size, self.seed = events, batch_size, seed
+        self.examples, self.batch_size, self.seed, self.device = examples, batch_size, seed, device
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
-    def __getitem__(self, step: int) -> Tensor:
-        """Events (batch_size, T, ...), int64 unless they are real numbers."""
-        return wide(self.events[self.indices(step)])
-
     def indices(self, step: int) -> Tensor:
-        """Which windows of the split they are, (batch_size,) int64."""
-        epoch, index = divmod(step, len(self.events) // self.batch_size)
+        """The rows of the split, (batch_size,) int64."""
+        epoch, index = divmod(step, self.examples // self.batch_size)
         if epoch != self._epoch:
             generator = seeded(torch.device("cpu"), self.seed, 0, epoch)
-            order = torch.randperm(len(self.events), generator=generator)
-            self._epoch, self._order = epoch, order.to(self.events.device)
+            order = torch.randperm(self.examples, generator=generator)
+            self._epoch, self._order = epoch, order.to(self.device)
         return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
 

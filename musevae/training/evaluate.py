@@ -10,24 +10,30 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from musevae import checkpoint, presets
-from musevae.models.music_vae import MusicVAE
+from musevae import presets
 from musevae.music.representation import Representation
 from musevae.music.shards import DatasetError, read_split
+from musevae.training.bounds import active_units, iwae, mean_nats
 from musevae.training.datasets import as_tensor, check_representation, seeded
+from musevae.vaes import MusicVAE
 
 BATCH = 512
-ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.2
 
 
 def evaluate(
-    vae: checkpoint.MusicVAE, events: Tensor, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+    vae: MusicVAE,
+    events: Tensor,
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Figures of DESIGN's `musevae evaluate` on windows `events` (N, T, ...), keyed by their names.
 
     ELBO terms are at beta 1 with one seeded draw of z; accuracies are shares of all tokens (a step's event; in a trio,
     each part's; onset accuracies: of those that strike something in the target), decoded from the posterior mean:
-    teacher-forced, free-running argmax, and free-running at temperature 1. ValueError when there is no window.
+    teacher-forced, free-running argmax, and free-running at temperature 1. With `draws` there is also the bound of so
+    many of them (IWAE). ValueError when there is no window.
     """
     if not len(events):
         raise ValueError("the split has no windows to evaluate on")
@@ -37,16 +43,22 @@ def evaluate(
     with torch.inference_mode():
         for batch in torch.split(events, BATCH):
             parts.append(_measure(vae, representation, batch.to(device), draw))
+            if draws is not None:
+                parts[-1]["iwae"] = iwae(vae, (batch.to(device),), draws, draw)
             if progress:
                 progress(sum(len(part["kl"]) for part in parts), len(events))
-    return _summary({name: torch.cat([part[name] for part in parts]) for name in parts[0]}, vae.steps)
+    found = _summary({name: torch.cat([part[name] for part in parts]) for name in parts[0]}, vae.steps)
+    if draws is None:
+        return found
+    return {**found, "iwae_nats": -mean_nats(torch.cat([part["iwae"] for part in parts])), "k": draws}
 
 
 def evaluate_split(
-    vae: checkpoint.MusicVAE,
+    vae: MusicVAE,
     data: str | Path,
     split: str = "validation",
     *,
+    draws: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -55,7 +67,7 @@ def evaluate_split(
     events = read_split(Path(data), split)
     if not len(events):
         raise DatasetError(f"{data} has no windows in its {split} split: choose another with --split")
-    return evaluate(vae, as_tensor(events), seed=seed, progress=progress)
+    return evaluate(vae, as_tensor(events), draws=draws, seed=seed, progress=progress)
 
 
 def _measure(vae: MusicVAE, representation: Representation, events: Tensor, draw: Generator) -> dict[str, Tensor]:
@@ -89,7 +101,7 @@ def _tokens(representation: Representation, events: Tensor) -> Tensor:
 def _summary(figures: dict[str, Tensor], steps: int) -> dict[str, Any]:
     """Figures of all windows, in the order in which they are printed."""
     count = len(figures["kl"])
-    reconstruction, kl = (float(figures[name].double().mean()) for name in ("reconstruction", "kl"))
+    reconstruction, kl = (mean_nats(figures[name]) for name in ("reconstruction", "kl"))
     tokens, onsets = int(figures["tokens"].sum()), max(1, int(figures["onsets"].sum()))
     names = ("teacher_forced", "greedy", "sampled")
     return {
@@ -100,5 +112,5 @@ def _summary(figures: dict[str, Tensor], steps: int) -> dict[str, Any]:
         "bits_per_step": (reconstruction + kl) / steps / math.log(2),
         **{f"{name}_accuracy": int(figures[name].sum()) / tokens for name in names},
         **{f"{name}_onset_accuracy": int(figures[f"{name}_onset"].sum()) / onsets for name in names[1:]},
-        "active_units": int((figures["mu"].double().var(0, unbiased=False) > ACTIVE_VARIANCE).sum()),
+        "active_units": active_units(figures["mu"]),
     }

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 
-from musevae.config import TrainConfig
+from musevae.config import Optimisation, TrainConfig
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Learning rate: min + (max - min) * decay, exponential (Magenta) or a half cosine over the run; warm-up."""
+def learning_rate(config: Optimisation, step: int, steps: int) -> float:
+    """Learning rate: min + (max - min) * decay, exponential (Magenta) or a half cosine over all `steps`; warm-up."""
     if config.learning_rate_schedule == "exponential":
         decay = config.learning_rate_decay**step
     else:
-        decay = (1 + math.cos(math.pi * min(1.0, step / config.steps))) / 2
+        decay = (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
     rate = config.min_learning_rate + (config.learning_rate - config.min_learning_rate) * decay
     return rate * warmup(step, config.warmup_steps)
 
 
-def beta(config: TrainConfig, step: int) -> float:
+def beta(config: Optimisation, step: int) -> float:
     """KL weight: beta * (1 - rate ** step), with 0 ** 0 = 1 (Magenta), times a linear warm-up."""
     return config.beta * (1 - config.beta_rate**step) * warmup(step, config.beta_warmup_steps)
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from musevae import checkpoint
-from musevae.checkpoint import CheckpointError, MusicVAE
+from musevae.checkpoint import CheckpointError
+from musevae.vaes import AnyVae
 
 LAST = Path("last", "state.safetensors")
 PREVIOUS = LAST.with_name("previous.safetensors")
@@ -95,7 +96,7 @@ def _whole(path: Path) -> State:
     return State(path, tensors, metadata)
 
 
-def pack(vae: MusicVAE, optimizer: Optimizer) -> dict[str, Tensor]:
+def pack(vae: AnyVae, optimizer: Optimizer) -> dict[str, Tensor]:
     """The tensors of a state."""
     tensors = {f"model.{name}": tensor.detach().contiguous() for name, tensor in vae.state_dict().items()}
     for name, parameter in vae.named_parameters():
@@ -104,7 +105,7 @@ def pack(vae: MusicVAE, optimizer: Optimizer) -> dict[str, Tensor]:
     return tensors
 
 
-def unpack(state: State, vae: MusicVAE, optimizer: Optimizer, updates: int) -> None:
+def unpack(state: State, vae: AnyVae, optimizer: Optimizer, updates: int) -> None:
     """Put the tensors of a state back; `updates` are the steps that Adam took, 0: it has no moments yet."""
     model = {name.removeprefix("model."): t for name, t in state.tensors.items() if name.startswith("model.")}
     checkpoint.load_weights(vae, model, state.path)

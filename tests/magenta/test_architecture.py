@@ -7,7 +7,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from musevae.checkpoint import MusicVAE
 from musevae.magenta.architecture import recognise
 from musevae.magenta.errors import MagentaError
 from musevae.models.decoders import LstmDecoder, SplitDecoder
@@ -15,6 +14,7 @@ from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.nade import Nade
 from musevae.presets import preset
 from musevae.presets.magenta import MAGENTA
+from musevae.vaes import MusicVAE
 
 NAMES = [config.preset for config in MAGENTA]
 ALIKE = [name for name in NAMES if name.startswith("groovae") and "control" not in name]

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from musevae import NoteSequence, TrainedModel, load
-from musevae.checkpoint import save_model
 from musevae.config import ConfigError
 from musevae.magenta import conversion
 from musevae.magenta.conversion import import_magenta
@@ -21,6 +20,7 @@ from musevae.magenta.length import with_steps
 from musevae.magenta.variables import read_variables
 from musevae.music.note_sequence import Note
 from musevae.presets import preset
+from musevae.vaes import save_model
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
 SMALL = PARITY / "cat-mel_2bar_small"

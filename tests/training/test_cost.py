@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from musevae.checkpoint import MusicVAE
 from musevae.config import Config
 from musevae.presets import PRESETS, preset
 from musevae.training.cost import cost
+from musevae.vaes import MusicVAE
 
 LAYERS = {  # name -> times applied, multiplications: the tiny model has 8 steps, 14 classes, 8 cells, z of 4
     "encoder.layers.0": (8, 2 * 4 * 8 * (14 + 8)),

@@ -40,42 +40,46 @@ def test_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
-def first_column(batches: Batches, steps: range) -> list[list[int]]:
-    return [batches[step][:, 0].tolist() for step in steps]
+def batches(batch_size: int, seed: int = 1, examples: int = 10) -> Batches:
+    return Batches(examples, batch_size, seed, torch.device("cpu"))
+
+
+def rows(found: Batches, steps: range) -> list[list[int]]:
+    return [found.indices(step).tolist() for step in steps]
 
 
 def test_epoch_shows_each_window_once_and_the_next_in_another_order() -> None:
-    batches = Batches(EVENTS, 5, seed=1)
-    first, second = first_column(batches, range(2)), first_column(batches, range(2, 4))
+    found = batches(5)
+    first, second = rows(found, range(2)), rows(found, range(2, 4))
     assert sorted(itertools.chain(*first)) == sorted(itertools.chain(*second)) == list(range(10))
     assert first != second
-    assert batches[0].dtype == torch.int64
+    assert found.indices(0).dtype == torch.int64
 
 
 def test_remainder_is_left_out_and_not_the_same_in_every_epoch() -> None:
-    batches = Batches(EVENTS, 4, seed=1)
-    epochs = [set(itertools.chain(*first_column(batches, range(epoch, epoch + 2)))) for epoch in range(0, 40, 2)]
+    found = batches(4)
+    epochs = [set(itertools.chain(*rows(found, range(epoch, epoch + 2)))) for epoch in range(0, 40, 2)]
     assert all(len(epoch) == 8 for epoch in epochs)
     assert set.union(*epochs) == set(range(10))
 
 
 def test_batch_depends_on_seed_and_step_alone() -> None:
-    in_order, anyhow = Batches(EVENTS, 3, seed=1), Batches(EVENTS, 3, seed=1)
-    expected = first_column(in_order, range(9))
-    assert [anyhow[step][:, 0].tolist() for step in reversed(range(9))] == expected[::-1]
-    assert first_column(Batches(EVENTS, 3, seed=2), range(9)) != expected
+    in_order, anyhow = batches(3), batches(3)
+    expected = rows(in_order, range(9))
+    assert [anyhow.indices(step).tolist() for step in reversed(range(9))] == expected[::-1]
+    assert rows(batches(3, seed=2), range(9)) != expected
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(10, 11), (0, 1), (0, 512)])
 def test_dataset_smaller_than_a_batch_is_refused_with_the_remedy(count: int, batch_size: int) -> None:
     remedy = f"{count} windows, fewer than a batch of {batch_size}: .*--set train.batch_size={max(1, count)}"
     with pytest.raises(ValueError, match=remedy):
-        Batches(EVENTS[:count], batch_size, seed=0)
+        batches(batch_size, examples=count)
 
 
 def test_batch_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="batch_size is 0"):
-        Batches(EVENTS, 0, seed=0)
+        batches(0)
 
 
 @pytest.mark.parametrize(

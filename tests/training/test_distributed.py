@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from musevae.config import Config
 from musevae.training import distributed
 from musevae.training.distributed import Draws, LostProcessError, World
-from musevae.training.trainer import train
+from musevae.training.run import train
 
 WORLDS = [World(rank, 2) for rank in range(2)]
 

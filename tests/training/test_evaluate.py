@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from musevae.checkpoint import MusicVAE
 from musevae.config import Config
 from musevae.music.shards import DatasetError
 from musevae.training import evaluate as module
 from musevae.training.datasets import open_dataset, seeded
 from musevae.training.evaluate import evaluate, evaluate_split
+from musevae.vaes import MusicVAE
 
 KEYS = [  # DESIGN.md section 7, less `model` and `split`, which the command adds
     *("examples", "nelbo_nats", "reconstruction_nats", "kl_nats", "bits_per_step", "teacher_forced_accuracy"),

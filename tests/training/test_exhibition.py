@@ -11,7 +11,7 @@ from musevae.config import Config
 from musevae.presets import representation
 from musevae.training import exhibition, run_log
 from musevae.training.profiling import TRACE
-from musevae.training.trainer import train
+from musevae.training.run import train
 
 
 class Board:

@@ -18,7 +18,7 @@ import pytest
 from musevae.config import Config
 from musevae.training import run_log, states
 from musevae.training.distributed import LostProcessError
-from musevae.training.trainer import train
+from musevae.training.run import train
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them"),

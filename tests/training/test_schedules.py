@@ -17,7 +17,7 @@ COSINE = TrainConfig(steps=100, learning_rate=1.0, min_learning_rate=0.2, learni
 @pytest.mark.parametrize("step", [0, 1, 1000, 50_000, 199_999])
 def test_magentas_schedules(step: int) -> None:
     """The formulas of MUSICVAE.md 1.7."""
-    assert learning_rate(MAGENTA, step) == pytest.approx(1e-5 + (1e-3 - 1e-5) * 0.9999**step)
+    assert learning_rate(MAGENTA, step, MAGENTA.steps) == pytest.approx(1e-5 + (1e-3 - 1e-5) * 0.9999**step)
     assert beta(MAGENTA, step) == pytest.approx(0.2 * (1 - 0.99999**step))
     k = 1000
     expected = 1 - k / (k + math.exp(step / k))
@@ -32,7 +32,7 @@ def test_beta_without_rate_is_zero_at_the_first_step_only() -> None:
     ("step", "rate"), [(0, 1.0), (25, 0.6 + 0.4 / math.sqrt(2)), (50, 0.6), (100, 0.2), (999, 0.2)]
 )
 def test_cosine_falls_to_its_minimum_and_stays(step: int, rate: float) -> None:
-    assert learning_rate(COSINE, step) == pytest.approx(rate)
+    assert learning_rate(COSINE, step, COSINE.steps) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(0, [1, 1, 1, 1]), (2, [0.5, 1, 1, 1]), (4, [0.25, 0.5, 0.75, 1])])
@@ -42,7 +42,7 @@ def test_warmup_is_linear(steps: int, expected: list[float]) -> None:
 
 def test_warmup_multiplies_learning_rate_and_beta() -> None:
     config = replace(COSINE, warmup_steps=10, beta=1.0, beta_warmup_steps=20)
-    assert learning_rate(config, 4) == pytest.approx(learning_rate(COSINE, 4) / 2)
+    assert learning_rate(config, 4, config.steps) == pytest.approx(learning_rate(COSINE, 4, COSINE.steps) / 2)
     assert beta(config, 4) == pytest.approx(0.25)
 
 

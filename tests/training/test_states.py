@@ -17,11 +17,12 @@ import torch
 from safetensors.torch import save
 
 from musevae import checkpoint
-from musevae.checkpoint import CheckpointError, load_model, read_tensors
+from musevae.checkpoint import CheckpointError, read_tensors
 from musevae.config import Config
 from musevae.training import divergence, run_log, states
 from musevae.training.divergence import DivergedError
-from musevae.training.trainer import train
+from musevae.training.run import train
+from musevae.vaes import load_model
 
 KILLS = os.environ.get("MUSEVAE_KILLS", "2")  # set it to 50 for the whole truth, which takes minutes
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from musevae import checkpoint
-from musevae.checkpoint import CheckpointError, MusicVAE, load_config, load_model, read_tensors
+from musevae.checkpoint import CheckpointError, load_config, read_tensors
 from musevae.config import Config, ConfigError
 from musevae.music.shards import DatasetError
 from musevae.training.datasets import open_dataset, spread
 from musevae.training.evaluate import evaluate
-from musevae.training.trainer import DivergedError, Progress, TrainResult, train
+from musevae.training.run import train
+from musevae.training.trainer import DivergedError, Progress, TrainResult
+from musevae.vaes import MusicVAE, load_model
 
 LAST, PREVIOUS = Path("last", "state.safetensors"), Path("last", "previous.safetensors")
 HIERARCHICAL = ("model.encoder=hierarchical", "model.decoder=hierarchical", "model.segments=4")
