@@ -28,7 +28,7 @@ def read(folder: Path) -> dict[str, ImageSet]:
 
 
 def numbers(images: ImageSet) -> list[int]:
-    return images.pixels[:, 0, 0, 0].tolist()
+    return [int(number) for number in images.pixels[:, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("name", ["{}-{}-{}-ubyte", "{}-{}-{}-ubyte.gz", "{}-{}.{}-ubyte", "{}-{}.{}-ubyte.gz"])

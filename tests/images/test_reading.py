@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from drawn_pictures import ATTRIBUTES, faces, write_attributes, write_folder
 from idx_files import numbered_images, write_idx
 
 from musevae.images.image_set import ImageDataError
@@ -27,3 +28,22 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ImageDataError, match=f"{name} is no folder"):
         read_images(tmp_path / name, channels=1, height=28, width=28)
+
+
+def test_celeba_is_read_with_attributes_and_not_as_a_folder_of_pictures(tmp_path: Path) -> None:
+    write_folder(tmp_path / "img_align_celeba", faces(9))
+    write_attributes(tmp_path, 9)
+    sets = read_images(tmp_path, channels=3, height=8, width=8)
+    assert sum(map(len, sets.values())) == 9
+    assert sets["train"].attribute_names == ATTRIBUTES
+
+
+def test_pictures_are_read(tmp_path: Path) -> None:
+    sets = read_images(write_folder(tmp_path, faces(9)), channels=1, height=8, width=6)
+    assert {images.pixels.shape[1:] for images in sets.values()} == {(1, 8, 6)}
+
+
+def test_idx_files_come_before_pictures_beside_them(tmp_path: Path) -> None:
+    write_idx(tmp_path / "x-images-idx3-ubyte", numbered_images(20, 8, 6))
+    sets = read_images(write_folder(tmp_path, faces(1)), channels=1, height=8, width=6)
+    assert sum(map(len, sets.values())) == 20
