@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from musevae.images.image_set import ImageDataError, ImageSet
+
 BLOCK = 4096  # images that are measured at once
 
 Floats = NDArray[np.float64]
@@ -22,6 +24,23 @@ def pixel_attributes(pixels: NDArray[np.uint8]) -> dict[str, Floats]:
     rise (0 is upright), `width` how many pixels wide the whole is.
     """
     return {name: np.concatenate(list(_measured(pixels, measure))) for name, measure in MEASURES.items()}
+
+
+def attribute_of(images: ImageSet, name: str) -> NDArray[np.bool_]:
+    """Which images (N,) have an attribute of their list or, of grey ones, more of one of the pixels' than the median.
+
+    ImageDataError, naming what there is, where there is no such attribute.
+    """
+    if name in images.attribute_names and images.attributes is not None:
+        found: NDArray[np.bool_] = images.attributes[:, images.attribute_names.index(name)]
+        return found
+    grey = images.pixels.shape[1] == 1
+    if not (grey and name in MEASURES):
+        known = ", ".join([*images.attribute_names, *(MEASURES if grey else ())]) or "none"
+        raise ImageDataError(f"{name} is no attribute of these images; they have: {known}")
+    values = np.concatenate(list(_measured(images.pixels, MEASURES[name])))
+    above: NDArray[np.bool_] = np.greater(values, np.median(values))
+    return above
 
 
 def _measured(pixels: NDArray[np.uint8], measure: Callable[[Floats], Floats]) -> Iterator[Floats]:

@@ -67,6 +67,7 @@ class Trainer:
         self.model = self.world.replicated(self.vae)
         profiler = Profiler(self.run, self.device, steps - self.step) if profile and self.world.first else None
         if self.world.first:
+            self.log.rewind(self.step)
             self.log.open()
             states.sweep(self.run)
         try:
@@ -118,8 +119,6 @@ class Trainer:
             raise CheckpointError(f"{state.path} is damaged: {error}") from None
         self.batches.seed = self.seed
         self.config = replace(self.config, provenance={**self.config.provenance, "seed": self.seed})
-        if self.world.first:
-            self.log.rewind(self.step)
 
     def _update(self, rows: Tensor) -> dict[str, Tensor]:
         """One step of Adam on the whole batch's examples; the figures stay on the device."""
