@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from musevae.images.image_set import ImageDataError
 from musevae.images.pictures import FORMATS
 
+SUFFIXES = tuple(FORMATS)
+HIDDEN = ("/.", "/__MACOSX/")  # how hidden files begin, and the folder where a Mac's .zip keeps its own
 MAX_BYTES = 1 << 26  # of a picture file: what is larger is left out
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError)
 
@@ -31,9 +33,8 @@ class Album:
 
 def folder_album(folder: Path) -> Album:
     """The pictures in a folder and below it, but for hidden ones; names are paths from there, with slashes."""
-    found = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
-    stamps = {name: _stamp(found[name]) for name in sorted(found) if is_picture(name)}
-    return Album(folder, stamps, partial(_folder_opened, folder))
+    stamps = {name: _stamp(entry) for name, entry in _walk(folder) if is_picture(name)}
+    return Album(folder, dict(sorted(stamps.items())), partial(_folder_opened, folder))
 
 
 def zip_album(path: Path) -> Album:
@@ -48,22 +49,26 @@ def zip_album(path: Path) -> Album:
 
 def is_picture(name: str) -> bool:
     """Whether a file is named as pictures are, and neither it nor a folder that it is in is hidden."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in FORMATS and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return name.lower().endswith(SUFFIXES) and not any(hidden in f"/{name}" for hidden in HIDDEN)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        yield from (Path(place, name) for name in names)
+def _walk(folder: Path | str, above: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """The files in a folder and below it, by their paths from there; links to folders are not followed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{above}{entry.name}/")
+            else:
+                yield f"{above}{entry.name}", entry
 
 
-def _stamp(path: Path) -> str:
-    """A file's size and time; "" for a link to nothing, which reading will name."""
+def _stamp(entry: os.DirEntry[str]) -> str:
+    """A file's size, time and mode; "" for a link to nothing, which reading will name."""
     try:
-        status = path.stat()
+        status = entry.stat()
     except OSError:
         return ""
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_mode:o}"  # the mode may be what makes it unreadable
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -88,9 +88,10 @@ def read_partition(path: Path) -> dict[str, str]:
 
 def _flags(line: int, words: Sequence[str], count: int) -> bytes:
     """A picture's attributes, a byte of 0 or 1 each."""
-    if len(words) != count or not FLAGS.keys() >= set(words):
-        raise ImageDataError(f"is damaged at line {line}: it should have {count} times 1 or -1: fetch it again")
-    return bytes(map(FLAGS.__getitem__, words))
+    if len(words) == count:
+        with suppress(KeyError):
+            return bytes(map(FLAGS.__getitem__, words))
+    raise ImageDataError(f"is damaged at line {line}: it should have {count} times 1 or -1: fetch it again")
 
 
 def _partition(line: int, words: Sequence[str]) -> str:

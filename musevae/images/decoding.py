@@ -69,6 +69,7 @@ def _digest(album: Album, names: Sequence[str]) -> str:
 
 def _decode(album: Album, names: Sequence[str], shape: Shape, cache: Path) -> Decoded:
     """Decode into the cache, or else into memory."""
+    logger.info("%s: decoding %d pictures", album.place, len(names))
     try:
         problems = _write_cache(album, names, shape, cache)
         return Decoded(open_memmap(cache, mode="r"), problems)
@@ -140,8 +141,8 @@ def _read_cache(cache: Path, shape: Shape, count: int) -> Decoded | None:
     try:
         record = json.loads(cache.with_suffix(".json").read_text(encoding="utf-8"))
         decoded = Decoded(open_memmap(cache, mode="r"), dict(record["problems"]))
-        shapes = decoded.pixels.shape, (count - len(decoded.problems), *shape)
-        whole = shapes[0] == shapes[1] and _checksum(decoded.pixels) == record["crc32"]
+        like = decoded.pixels.shape == (count - len(decoded.problems), *shape)
+        whole = like and _checksum(decoded.pixels) == record["crc32"]
     except (OSError, ValueError, KeyError, TypeError, BufferError):
         return None
     return decoded if whole else None

@@ -51,6 +51,15 @@ def test_stamp_changes_with_the_content(tmp_path: Path) -> None:
     assert not stamps(b"one") & stamps(b"three")
 
 
+def test_stamp_changes_when_a_picture_becomes_readable(tmp_path: Path) -> None:
+    """A picture that could not be read was once left out for good, its size and time being the same afterwards."""
+    path = write_folder(tmp_path, {"a.jpg": b"a"}) / "a.jpg"
+    path.chmod(0o000)
+    before = folder_album(tmp_path).stamps
+    path.chmod(0o644)
+    assert folder_album(tmp_path).stamps != before
+
+
 def test_huge_file_is_not_read(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(albums, "MAX_BYTES", 1)
     with album.opened() as read, pytest.raises(ImageDataError, match="has 3 bytes; of a picture at most 1 are read"):
@@ -78,3 +87,9 @@ def test_link_to_nothing_is_an_error_only_when_it_is_read(tmp_path: Path) -> Non
     (tmp_path / "a.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with folder_album(tmp_path).opened() as read, pytest.raises(FileNotFoundError):
         read("a.jpg")
+
+
+def test_folder_that_is_linked_is_read_as_itself(tmp_path: Path) -> None:
+    write_folder(tmp_path / "pictures", FILES)
+    (tmp_path / "link").symlink_to(tmp_path / "pictures")
+    assert contents(folder_album(tmp_path / "link")) == PICTURES

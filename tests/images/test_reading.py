@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,16 @@ def test_idx_files_come_before_pictures_beside_them(tmp_path: Path) -> None:
     write_idx(tmp_path / "x-images-idx3-ubyte", numbered_images(20, 8, 6))
     sets = read_images(write_folder(tmp_path, faces(1)), channels=1, height=8, width=6)
     assert sum(map(len, sets.values())) == 20
+
+
+def test_idx_files_need_no_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    write_idx(tmp_path / "x-images-idx3-ubyte", numbered_images(20, 8, 6))
+    assert len(read_images(tmp_path, channels=1, height=8, width=6)["train"]) == 16
+
+
+def test_pictures_without_pillow_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path, faces(3))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ValueError, match=r"PIL is not installed: pip install 'musevae\[images\]'"):
+        read_images(tmp_path, channels=1, height=8, width=6)
