@@ -175,7 +175,9 @@ def arithmetic(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Compute with images: X - A + B, or images with an attribute's vector added.
+    """Compute with images.
+
+    X - A + B, or images with the vector of an attribute added, in several strengths.
 
     X, A and B are picture files or, with --data, numbers of images in its split; a strip shows all three and the
     result. Attributes are those of CelebA's list, and of grey images thickness, slant and width (above the median).
