@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
+from musevae.models.attention import filter_grid
 from musevae.models.draw import Draw, WholeReader, WholeWriter
 from musevae.models.elbo import Elbo
 from musevae.models.likelihoods import Bernoulli, Gaussian
@@ -81,32 +82,51 @@ def test_kl_is_that_of_torch_distributions(draw: Draw) -> None:
 
 
 def written_out(model: Draw, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """-log p(x|z) and KL by equations 3 to 11 and PyTorch's LSTM cell, without attention; noise is (B, T, Z)."""
-    assert isinstance(model.reader, WholeReader)
-    assert isinstance(model.writer, WholeWriter)
-    size, x = 4, x.flatten(1)
-    image, error, gates = model.reader.image.weight, model.reader.error.weight, model.encoder.gates
-    w_ih, w_hh = torch.cat([image, error, gates.weight[:, :size]], dim=1), gates.weight[:, size:]
-    paint, no_bias = model.decoder.gates, torch.zeros(4 * size)
+    """-log p(x|z) and KL by equations 3 to 11 and PyTorch's LSTM cell; noise is (B, T, Z)."""
+    size, gates, paint, no_bias = 4, model.encoder.gates, model.decoder.gates, torch.zeros(16)
     h_enc, c_enc = model.encoder.start.unsqueeze(1).repeat(1, len(x), 1)
     h_dec, c_dec = model.decoder.start.unsqueeze(1).repeat(1, len(x), 1)
-    canvas, kl = model.blank.flatten(1).repeat(len(x), 1), torch.zeros(len(x))
+    canvas, kl = model.blank.repeat(len(x), 1, 1, 1), torch.zeros(len(x))
     for eps in noise.unbind(1):
-        r = torch.cat([x, x - canvas.sigmoid(), h_dec], dim=1)
-        h_enc, c_enc = torch.lstm_cell(r, (h_enc, c_enc), w_ih, w_hh, gates.bias, no_bias)
+        r, w_r = read(model, x, x - canvas.sigmoid(), h_dec)
+        weights = (torch.cat([w_r, gates.weight[:, :size]], dim=1), gates.weight[:, size:], gates.bias, no_bias)
+        h_enc, c_enc = torch.lstm_cell(torch.cat([r, h_dec], dim=1), (h_enc, c_enc), *weights)
         mu, sigma = model.head.mu(h_enc), F.softplus(model.head.sigma(h_enc))
         kl = kl + 0.5 * (mu**2 + sigma**2 - 2 * sigma.log() - 1).sum(1)
-        z = mu + sigma * eps
         weights = (paint.weight[:, :2], paint.weight[:, 2:], paint.bias, no_bias)
-        h_dec, c_dec = torch.lstm_cell(z, (h_dec, c_dec), *weights)
-        canvas = canvas + model.writer.stroke(h_dec)
-    return F.binary_cross_entropy_with_logits(canvas, x, reduction="none").sum(1), kl
+        h_dec, c_dec = torch.lstm_cell(mu + sigma * eps, (h_dec, c_dec), *weights)
+        canvas = canvas + write(model, h_dec)
+    return F.binary_cross_entropy_with_logits(canvas, x, reduction="none").sum((1, 2, 3)), kl
 
 
+def read(model: Draw, x: Tensor, error: Tensor, h_dec: Tensor) -> tuple[Tensor, Tensor]:
+    """What is read by equation 17 or 27, and its weights in the encoder."""
+    if isinstance(model.reader, WholeReader):
+        weights = torch.cat([model.reader.image.weight, model.reader.error.weight], dim=1)
+        return torch.cat([x, error], dim=1).flatten(1), weights
+    grid = filter_grid(model.reader.attention.parameters_of_grid(h_dec), 2, 6, 5)
+    patches = [grid.vertical @ of[:, 0] @ grid.horizontal.mT for of in (x, error)]
+    return grid.intensity.unsqueeze(1) * torch.stack(patches, dim=1).flatten(1), model.reader.patches.weight
+
+
+def write(model: Draw, h_dec: Tensor) -> Tensor:
+    """What is painted by equation 18, or 28 and 29."""
+    if isinstance(model.writer, WholeWriter):
+        stroke: Tensor = model.writer.stroke(h_dec)
+        return stroke.view(-1, 1, 6, 5)
+    grid = filter_grid(model.writer.attention.parameters_of_grid(h_dec), 3, 6, 5)
+    patch = model.writer.patch(h_dec).view(-1, 3, 3) / grid.intensity.view(-1, 1, 1)
+    painted: Tensor = grid.vertical.mT @ patch @ grid.horizontal
+    return painted.unsqueeze(1)
+
+
+@both
 @pytest.mark.parametrize("glimpses", [1, 3])
-def test_elbo_without_attention_is_that_of_the_equations_written_out(glimpses: int, fill: Fill) -> None:
-    """With one glimpse, this is an ordinary VAE."""
-    model = Draw(**TINY | {"glimpses": glimpses})
+def test_elbo_is_that_of_the_equations_written_out(
+    attention: tuple[int, int] | None, glimpses: int, fill: Fill
+) -> None:
+    """With one glimpse and without attention, this is an ordinary VAE."""
+    model = Draw(**TINY | {"glimpses": glimpses}, attention=attention)
     fill(model)
     draw = seed(1)
     noise = torch.stack([torch.randn(4, 2, generator=draw) for _ in range(glimpses)], dim=1)
@@ -147,6 +167,15 @@ def test_same_seed_gives_the_same_elbo(draw: Draw) -> None:
     first, second, other = (draw(images(), generator=seed(number)).nelbo for number in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
+
+
+@both
+def test_mixed_precision_gives_the_same_up_to_its_rounding(draw: Draw) -> None:
+    expected = draw(images(), generator=seed(1)).nelbo
+    with torch.autocast("cpu", torch.bfloat16):
+        found = draw(images(), generator=seed(1)).nelbo
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, atol=0.3, rtol=0.02)
 
 
 @both
