@@ -9,6 +9,8 @@ import torch
 
 from musevae import train
 from musevae.config import Config
+from musevae.models.draw import Draw
+from musevae.models.likelihoods import Bernoulli
 from musevae.vaes import MusicVAE, load_model
 
 pytestmark = [
@@ -29,6 +31,22 @@ def test_figures_on_the_gpu_are_those_of_the_cpu(preset: str) -> None:
         torch.testing.assert_close(gpu.posterior(events.cuda()).mu.cpu(), mu, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(gpu.logits(events.cuda(), mu.cuda()).cpu(), logits, atol=1e-3, rtol=1e-3)
         assert (gpu.decode(mu.cuda(), temperature=0.0).cpu() == greedy).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("attention", [None, (2, 5)])
+def test_draw_on_the_gpu_has_the_elbo_of_the_cpu(attention: tuple[int, int] | None) -> None:
+    """With noise from one CPU's generator; in mixed precision, up to its rounding."""
+    torch.manual_seed(0)
+    draw = Draw(shape=(1, 28, 28), likelihood=Bernoulli(), glimpses=10, z_size=10, hidden_size=64, attention=attention)
+    x = torch.rand(4, 1, 28, 28).round()
+    expected = draw(x, generator=torch.Generator().manual_seed(1)).nelbo
+    found = draw.cuda()(x.cuda(), generator=torch.Generator().manual_seed(1)).nelbo
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-2, rtol=1e-4)
+    with torch.autocast("cuda", torch.bfloat16):
+        mixed = draw(x.cuda(), generator=torch.Generator().manual_seed(1)).nelbo
+    torch.testing.assert_close(mixed, found, atol=1, rtol=0.01)
+    mixed.mean().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in draw.parameters())
 
 
 def test_run_on_the_gpu_can_be_resumed_and_read_anywhere(tiny: Config, dataset: Path, tmp_path: Path) -> None:

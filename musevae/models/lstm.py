@@ -15,11 +15,12 @@ from musevae.models.recurrence import recur, sigmoids_first
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
 
 
-def glorot_linear(input_size: int, output_size: int) -> nn.Linear:
-    """An `nn.Linear` with Glorot uniform weights and zero bias, as TensorFlow's dense layer."""
-    linear = nn.Linear(input_size, output_size)
+def glorot_linear(input_size: int, output_size: int, *, bias: bool = True) -> nn.Linear:
+    """An `nn.Linear` with Glorot uniform weights and zero bias, as TensorFlow's dense layer, or without bias."""
+    linear = nn.Linear(input_size, output_size, bias=bias)
     nn.init.xavier_uniform_(linear.weight)
-    nn.init.zeros_(linear.bias)
+    if bias:
+        nn.init.zeros_(linear.bias)
     return linear
 
 

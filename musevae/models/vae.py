@@ -47,16 +47,21 @@ class Vae(nn.Module, ABC):
         posterior, z = self.infer(x, condition, generator, samples)
         given = None if condition is None else rows(condition, samples)
         nll = self.negative_log_likelihood(rows(x, samples), z, given, generator, **decoding)
-        kl = posterior.kl_per_dim()
-        if samples == 1:
-            return Elbo(nll, kl, z)
-        weights = DiagonalGaussian.standard_like(z).log_prob(z) - posterior.log_prob(z) - nll
-        return Elbo(draws(nll, samples).mean(0), draws(kl, samples).mean(0), z, draws(weights, samples))
+        return elbo(posterior, z, nll, samples)
 
     @property
     def num_parameters(self) -> int:
         """The number of trainable parameters: Magenta's total for its architectures."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+
+def elbo(posterior: Posterior, z: Tensor, nll: Tensor, samples: int = 1) -> Elbo:
+    """Both terms at draws z (B * K, Z) of q(z|x), with -log p(x|z) `nll` (B * K,) in nats, K being `samples`."""
+    kl = posterior.kl_per_dim()
+    if samples == 1:
+        return Elbo(nll, kl, z)
+    weights = DiagonalGaussian.standard_like(z).log_prob(z) - posterior.log_prob(z) - nll
+    return Elbo(draws(nll, samples).mean(0), draws(kl, samples).mean(0), z, draws(weights, samples))
 
 
 def rows(x: Tensor, samples: int) -> Tensor:

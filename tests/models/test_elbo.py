@@ -1,13 +1,16 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
-from musevae.models.elbo import Elbo, iwae_bound, mmd
-from musevae.models.gaussian import DiagonalGaussian
+from musevae.models.elbo import Elbo, iwae_bound, mmd, mmd_to_prior
 
 BIT = math.log(2)
+
+
+def seed(number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
 
 
 @pytest.fixture
@@ -46,32 +49,22 @@ def test_free_bits_take_the_gradient_from_a_kl_within_the_budget() -> None:
     assert kl.grad.tolist() == [[0.0], [1.0]]
 
 
-def log_weights(x: Tensor, posterior: DiagonalGaussian, draws: int) -> Tensor:
-    """log p(x, z) - log q(z|x) (K, B) for p(z) = N(0, 1), p(x|z) = N(z, 1)."""
-    draw, weights = torch.Generator().manual_seed(0), []
-    for _ in range(draws):
-        z = posterior.sample(draw)
-        likelihood = DiagonalGaussian(z, torch.ones_like(z)).log_prob(x)
-        weights.append(DiagonalGaussian.standard_like(z).log_prob(z) + likelihood - posterior.log_prob(z))
-    return torch.stack(weights)
+def test_iwae_bound_is_the_logarithm_of_the_mean_weight() -> None:
+    weights = torch.tensor([[1.0, 0.5], [3.0, 0.5]])
+    torch.testing.assert_close(iwae_bound(weights.log()), torch.tensor([2.0, 0.5]).log())
 
 
-def test_bounds_of_a_linear_gaussian_model_are_exact_at_its_true_posterior() -> None:
-    """Here p(x) = N(0, 2) and p(z|x) = N(x / 2, 1 / 2), so every weight is p(x) and every bound is tight."""
-    x = torch.tensor([[0.3], [-2.0]], dtype=torch.float64)
-    evidence = DiagonalGaussian(torch.zeros_like(x), torch.full_like(x, 2**0.5)).log_prob(x)
-    posterior = DiagonalGaussian(x / 2, torch.full_like(x, 0.5**0.5))
-    for draws in (1, 10):
-        torch.testing.assert_close(iwae_bound(log_weights(x, posterior, draws)), evidence)
+def test_loss_of_several_draws_is_the_iwae_bound() -> None:
+    log_weights = torch.tensor([[-90.0, -80.0], [-95.0, -70.0]])
+    several = Elbo(torch.zeros(2), torch.zeros(2, 3), torch.zeros(4, 3), log_weights)
+    assert torch.equal(several.loss(), -iwae_bound(log_weights))
 
 
-def test_iwae_bound_rises_towards_the_evidence_with_the_number_of_draws() -> None:
-    x = torch.full((1000, 1), 1.0, dtype=torch.float64)
-    evidence = DiagonalGaussian(torch.zeros_like(x), torch.full_like(x, 2**0.5)).log_prob(x)[0]
-    wrong = DiagonalGaussian(torch.zeros_like(x), torch.ones_like(x))
-    one, ten, hundred = (float(iwae_bound(log_weights(x, wrong, k)).mean()) for k in (1, 10, 100))
-    assert one < ten < hundred < evidence + 0.01
-    assert evidence - hundred < 0.02
+@pytest.mark.parametrize("weight", [{"beta": 0.5}, {"free_bits": 1.0}, {"free_bits_per_dim": 1.0}, {"mmd": 1.0}])
+def test_loss_of_several_draws_refuses_weights(weight: dict[str, float]) -> None:
+    several = Elbo(torch.zeros(2), torch.zeros(2, 3), torch.zeros(4, 3), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="the bound of several draws has no weights"):
+        several.loss(**weight)
 
 
 def test_mmd_is_the_mean_kernel_within_minus_the_mean_kernel_between() -> None:
@@ -85,3 +78,28 @@ def test_mmd_tells_samples_of_different_distributions_apart() -> None:
     x, y = torch.randn(2, 500, 4, generator=torch.Generator().manual_seed(0))
     assert float(mmd(x, x)) == pytest.approx(0, abs=1e-6)
     assert 0 <= float(mmd(x, y)) < 0.01 < 0.1 < float(mmd(x, y + 1))
+
+
+def test_mmd_to_prior_is_that_to_many_draws_from_it() -> None:
+    z = 0.7 * torch.randn(50, 3, generator=seed(0), dtype=torch.float64) + 0.5
+    prior = torch.randn(10, 1000, 3, generator=seed(1), dtype=torch.float64)
+    found = torch.stack([mmd(z, draws) for draws in prior])
+    bias = (1 - (1 + 2 / 3) ** (-3 / 2)) / 1000  # of mmd: each draw's kernel with itself is 1, not its mean
+    assert float((found - bias).mean()) == pytest.approx(float(mmd_to_prior(z)), abs=4 * float(found.std()) / 10**0.5)
+
+
+def test_mmd_to_prior_goes_to_zero_for_draws_from_the_prior() -> None:
+    """As 1 / N, for N draws: what remains is each one's kernel with itself."""
+    few, many = (float(mmd_to_prior(torch.randn(n, 3, generator=seed(2), dtype=torch.float64))) for n in (40, 4000))
+    assert 0 < many < 0.001 < few < 0.1
+
+
+def test_mmd_to_prior_has_the_gradient_of_finite_differences() -> None:
+    z = torch.randn(30, 3, generator=seed(3), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(mmd_to_prior, z)
+
+
+def test_mmd_is_weighted_in_the_loss(elbo: Elbo) -> None:
+    z = torch.randn(2, 2, generator=seed(4))
+    loss = replace(elbo, z=z).loss(beta=0, mmd=3.0)
+    torch.testing.assert_close(loss, elbo.reconstruction + 3 * mmd_to_prior(z))

@@ -17,6 +17,7 @@ from musevae.models.outputs import (
     Output,
     negative_log_likelihood,
 )
+from tests.models.conftest import CheckGradient
 
 TINY: dict[str, Any] = {
     "steps": 8,
@@ -65,27 +66,16 @@ def test_elbo_is_that_of_one_draw_from_the_posterior(architecture: dict[str, Any
 
 
 @both
-def test_gradient_of_the_elbo_is_that_of_finite_differences(architecture: dict[str, Any]) -> None:
+def test_gradient_of_the_elbo_is_that_of_finite_differences(
+    architecture: dict[str, Any], check_gradient: CheckGradient
+) -> None:
     vae = MusicVAE(**architecture).double()
-    trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
-    draw = seed(1)
-    direction = [torch.randn(parameter.shape, generator=draw, dtype=torch.float64) for parameter in trained]
 
     def loss() -> Tensor:
         elbo: Elbo = vae(batch(), generator=seed(2))
         return elbo.loss(beta=0.5).mean()
 
-    @torch.no_grad()
-    def move(distance: float) -> float:
-        for parameter, along in zip(trained, direction, strict=True):
-            parameter.add_(along, alpha=distance)
-        return float(loss())
-
-    gradients = torch.autograd.grad(loss(), trained)
-    slope = sum(float((gradient * along).sum()) for gradient, along in zip(gradients, direction, strict=True))
-    step = 1e-5
-    ahead, behind = move(step), move(-2 * step)
-    assert slope == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+    check_gradient(vae, loss)
 
 
 @both
