@@ -30,7 +30,7 @@ from musevae.config import (
     TrioConfig,
     known,
 )
-from musevae.models import image_vae, music_vae
+from musevae.models import draw, image_vae, music_vae
 from musevae.models.likelihoods import LIKELIHOODS
 from musevae.models.nade import Nade
 from musevae.models.outputs import Categorical, DrumCategorical, Groove, MultiCategorical, Output
@@ -77,7 +77,7 @@ class Kept:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors."""
-        assert isinstance(self, MusicVAE | ImageVAE)
+        assert isinstance(self, MusicVAE | ImageVAE | Draw)
         save_model(Path(folder), self)
 
     def push_to_hub(self, repository: str, **upload: Any) -> None:  # noqa: ANN401 - upload_folder's
@@ -128,7 +128,27 @@ class ImageVAE(Kept, image_vae.ImageVAE):
         return cls(changed(presets.image_preset(name), model))
 
 
-AnyImageVae: TypeAlias = "ImageVAE"
+class Draw(Kept, draw.Draw):
+    """DRAW, that knows its config."""
+
+    config: ImageConfig
+    labels = 0
+
+    def __init__(self, config: ImageConfig) -> None:
+        model = config.model
+        reading_and_writing = None if model.attention is None else (model.attention[0], model.attention[1])
+        super().__init__(
+            shape=config.images.shape,
+            likelihood=LIKELIHOODS[model.likelihood],
+            glimpses=model.glimpses,
+            z_size=model.z_size,
+            hidden_size=model.hidden_size,
+            attention=reading_and_writing,
+        )
+        self.config = config
+
+
+AnyImageVae: TypeAlias = "ImageVAE | Draw"
 AnyVae: TypeAlias = "MusicVAE | AnyImageVae"
 
 
@@ -141,7 +161,9 @@ def changed(config: Kind, model: dict[str, Any]) -> Kind:
 
 def build(config: AnyConfig) -> AnyVae:
     """An untrained model; ValueError where its numbers do not fit together."""
-    return MusicVAE(config) if isinstance(config, Config) else ImageVAE(config)
+    if isinstance(config, Config):
+        return MusicVAE(config)
+    return Draw(config) if config.model.network == "draw" else ImageVAE(config)
 
 
 def save_model(folder: Path, vae: AnyVae, *, half: bool = False) -> None:
