@@ -159,6 +159,10 @@ class Draw(Vae):
         nn.init.xavier_uniform_(self.head.mu.weight)
         self.blank = nn.Parameter(torch.zeros(1, *canvas))
 
+    def begin_at(self, mean: Tensor) -> None:
+        """Let an untrained model paint on the mean image (C, H, W)."""
+        self.blank.data.copy_(self.likelihood.parameters(mean))
+
     def forward(
         self,
         x: Tensor,

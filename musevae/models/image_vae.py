@@ -14,6 +14,7 @@ from musevae.models.encoders import PosteriorHead
 from musevae.models.gaussian import Point, Posterior
 from musevae.models.image_nets import conv_decoder, conv_encoder, features, mlp
 from musevae.models.likelihoods import Likelihood
+from musevae.models.lstm import glorot_linear
 from musevae.models.vae import Vae
 
 
@@ -47,9 +48,7 @@ class ImageVAE(Vae):
             self.features: nn.Module = nn.Flatten()
             self.encoder = mlp(math.prod(shape) + labels, sizes, activation)
             self.decoder = mlp(z_size + labels, sizes[::-1], activation)
-            self.image: nn.Module = nn.Sequential(
-                nn.Linear(sizes[0], outputs * shape[1] * shape[2]), nn.Unflatten(1, (outputs, *shape[1:]))
-            )
+            self.image = nn.Sequential(glorot_linear(sizes[0], outputs * shape[1] * shape[2]))
         else:
             inner = features(shape, sizes)
             self.features = conv_encoder(shape, sizes, blocks, activation)
@@ -57,7 +56,16 @@ class ImageVAE(Vae):
             self.decoder = nn.Sequential(mlp(z_size + labels, [hidden_size], activation), nn.Linear(hidden_size, inner))
             self.image = conv_decoder(shape, sizes, blocks, activation, outputs)
         self.head = PosteriorHead(sizes[-1] if network == "mlp" else hidden_size, z_size)
-        nn.init.xavier_uniform_(self.head.mu.weight)
+        for linear in (self.head.mu, self.head.sigma):
+            nn.init.xavier_uniform_(linear.weight)
+
+    def begin_at(self, mean: Tensor) -> None:
+        """Let the untrained decoder make images that are about the mean one (C, H, W), whatever z."""
+        last, parameters = self.image[-1], self.likelihood.parameters(mean)
+        assert isinstance(last, nn.Linear | nn.ConvTranspose2d)
+        assert last.bias is not None
+        shared = last.bias.numel() < parameters.numel()  # by all places, as in a convolution
+        last.bias.data.copy_(parameters.mean((1, 2)) if shared else parameters.flatten())
 
     def posterior(self, x: Tensor, condition: Tensor | None = None) -> Posterior:
         """q(z|x), (B, Z), of images x (B, C, H, W); an autoencoder's code."""
@@ -75,7 +83,7 @@ class ImageVAE(Vae):
     def parameters_of(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """The likelihood's parameters (B, C * P, H, W) for z (B, Z)."""
         parameters: Tensor = self.image(self.decoder(self._labelled(z, condition)))
-        return parameters
+        return parameters.view(len(z), -1, *self.shape[1:])
 
     def negative_log_likelihood(
         self,

@@ -18,8 +18,10 @@ from musevae.models.outputs import uniform
 
 LEVELS = 256
 WHITE = LEVELS - 1
+LEAST_CHANCE = 0.01  # of white, and of black, before anything is learned
+BROAD_LOG_SCALE = -1.5
 LEAST_SCALE = 1 / LEVELS  # of a Gaussian, in parts of the range from black to white: a density has no upper bound
-LEAST_LOG_SCALE = -7.0  # of a logistic, likewise (Salimans et al. 2017, PixelCNN++)
+LOG_SCALES = (-7.0, 7.0)  # of a logistic: the least as in PixelCNN++ (Salimans et al. 2017), at most all but uniform
 
 
 class Likelihood(ABC):
@@ -43,6 +45,10 @@ class Likelihood(ABC):
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
         """The mean image (B, C, H, W), from 0, black, to 1, white."""
+
+    @abstractmethod
+    def parameters(self, mean: Tensor) -> Tensor:
+        """Parameters (C * P, H, W) under which values have about this mean (C, H, W): where training may begin."""
 
     def bits_per_dim(self, nats: float, dims: int) -> float:
         """Bits for each of the `dims` values of an image whose code costs `nats`.
@@ -78,6 +84,10 @@ class Bernoulli(Likelihood):
         """The probabilities of white."""
         return parameters.sigmoid()
 
+    def parameters(self, mean: Tensor) -> Tensor:
+        """Logits, none of them without hope."""
+        return mean.clamp(LEAST_CHANCE, 1 - LEAST_CHANCE).logit()
+
 
 class Gaussian(Likelihood):
     """Real numbers in 0..1: a pixel's level with uniform noise that fills its step; parameters are mean and log sigma.
@@ -107,6 +117,10 @@ class Gaussian(Likelihood):
         """The means, cut to 0..1."""
         return parameters.chunk(2, dim=1)[0].clamp(0, 1)
 
+    def parameters(self, mean: Tensor) -> Tensor:
+        """The means, and a sigma that spans much of the range."""
+        return torch.cat([mean, torch.full_like(mean, BROAD_LOG_SCALE)])
+
 
 class DiscretisedLogistic(Likelihood):
     """One of 256 levels, with the mass of a logistic distribution within its step (Salimans et al. 2017, section 2.1).
@@ -127,17 +141,21 @@ class DiscretisedLogistic(Likelihood):
     def negative_log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
         """-log p(x|z) (B,) of levels."""
         mean, log_scale = parameters.chunk(2, dim=1)
-        per_scale = (-log_scale.clamp(min=LEAST_LOG_SCALE)).exp()
+        per_scale = (-log_scale.clamp(*LOG_SCALES)).exp()
         upper = (x - mean + 0.5 / WHITE) * per_scale
         lower = (x - mean - 0.5 / WHITE) * per_scale
         # sigmoid(upper) - sigmoid(lower) = sigmoid(upper) sigmoid(-lower) (1 - e^(lower - upper)): nothing cancels
-        inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+        inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-per_scale / WHITE))
         log_mass = torch.where(x <= 0, F.logsigmoid(upper), torch.where(x >= 1, F.logsigmoid(-lower), inside))
         return -log_mass.flatten(1).sum(1)
 
     def mean(self, parameters: Tensor) -> Tensor:
         """The logistics' means, cut to 0..1."""
         return parameters.chunk(2, dim=1)[0].clamp(0, 1)
+
+    def parameters(self, mean: Tensor) -> Tensor:
+        """The means, and a scale that spans much of the range."""
+        return torch.cat([mean, torch.full_like(mean, BROAD_LOG_SCALE)])
 
 
 LIKELIHOODS: dict[str, Likelihood] = {

@@ -19,6 +19,7 @@ from musevae.training.datasets import seeded
 from musevae.training.task import VALIDATION_BATCH, Batch, Task
 from musevae.vaes import AnyVae, MusicVAE
 
+MEAN_BATCH = 8192  # images that are made numbers at once
 PICTURES = 16  # shown of held-out images, and of samples
 SEED = 2  # the same z each time, so that one can see a sample change
 
@@ -40,6 +41,13 @@ class Examples:
         """Values (B, C, H, W), and labels (B,) where the model takes such."""
         values = self.likelihood.values(self.pixels[rows], draw)
         return (values,) if self.labels is None else (values, self.labels[rows])
+
+    def mean(self) -> Tensor:
+        """What the values are on average, (C, H, W)."""
+        parts = [
+            self.likelihood.expected(part).sum(0, dtype=torch.float64) for part in torch.split(self.pixels, MEAN_BATCH)
+        ]
+        return (torch.stack(parts).sum(0) / len(self)).float()
 
     def batches(self, size: int, draw: Generator) -> Iterator[Batch]:
         """All of them, in order."""
@@ -65,6 +73,11 @@ class ImageTask(Task):
     def steps(self) -> int:
         """So many epochs of whole batches."""
         return self.config.train.epochs * (self.examples // self.config.train.batch_size)
+
+    def begin(self, vae: AnyVae) -> None:
+        """The mean image of the training split is what the model makes at first."""
+        assert not isinstance(vae, MusicVAE)
+        vae.begin_at(self.train.mean())
 
     def batch(self, rows: Tensor, draw: Generator) -> Batch:
         """Values (B, C, H, W) drawn for those images, and their labels where the model takes such."""

@@ -58,6 +58,8 @@ def train(
             trainer.restore(world.shared(states.read(run) if world.first else None))
         elif init_from is not None:
             trainer.initialise(Path(init_from))
+        else:
+            trainer.task.begin(trainer.vae)
         return trainer.fit(trainer.task.steps if steps is None else steps, progress, profile=profile)
 
 

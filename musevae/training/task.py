@@ -39,6 +39,9 @@ class Task(ABC):
     def validation(self, draw: Generator) -> Iterator[Batch]:
         """All that is held out."""
 
+    def begin(self, vae: AnyVae) -> None:  # noqa: B027 - most have nothing to prepare
+        """Prepare a model that nothing has trained yet."""
+
     def decoding(self, step: int) -> Mapping[str, float]:
         """What the decoder is told at a step, besides z."""
         return {}
