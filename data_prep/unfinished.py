@@ -22,7 +22,7 @@ JOURNAL = "reading"
 SHARDS = "shards"
 CHUNKS = "*.chunk"
 ADDRESS = re.compile(r"\w{2,}:/")  # as a Path has it
-VERSION = 1  # of the chunks and of what is done to make them
+VERSION = 2  # of the chunks and of what is done to make them
 
 
 class Unfinished:
