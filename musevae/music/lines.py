@@ -74,12 +74,13 @@ def monophonic(line: NDArray[Any], start: Steps, end: Steps, token: Steps, size:
     """
     again = (start[1:] == start[:-1]) & (line[1:] == line[:-1])
     if again.any():
-        place = np.arange(len(start))
-        first = np.flatnonzero(np.append(True, ~again))
-        best = place[-1] - (np.maximum.reduceat((token << LOW_BITS) + place[::-1], first) & (1 << LOW_BITS) - 1)
-        line, start, end, token = line[best], start[best], end[best], token[best]
-    following = np.where(line[1:] == line[:-1], start[1:], NEVER)
-    return Lines(line, start, np.minimum(end, np.append(following, NEVER)[: len(end)]), token, size)
+        from_behind = np.arange(len(start) - 1, -1, -1)
+        best = np.maximum.reduceat((token << LOW_BITS) + from_behind, windows.firsts(again))
+        rows = len(start) - 1 - (best & (1 << LOW_BITS) - 1)
+        line, start, end, token = line[rows], start[rows], end[rows], token[rows]
+    ends = end.copy()
+    np.minimum(end[:-1], np.where(line[1:] == line[:-1], start[1:], NEVER), out=ends[:-1])
+    return Lines(line, start, ends, token, size)
 
 
 def sounding(tokens: NDArray[Any], steps: Steps, starts: Steps) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from musevae.music import grid
 from musevae.music.note_sequence import DEFAULT_QPM, DEFAULT_VELOCITY, NoteSequence, Tempo, TimeSignature
 from musevae.music.voices import Voices
-from musevae.music.windows import MAX_BARS, MAX_STEPS, Array, Blocks, Part, Steps, Windows, any_of, cut, join
+from musevae.music.windows import MAX_BARS, MAX_STEPS, Array, Blocks, Cuts, Part, Steps, Windows, any_of, cut, join
 
 # Of pieces end to end: the bars in which each column sounds (bars, C), and the last ones of pieces and one after (P,)
 Rule = Callable[
@@ -144,9 +144,9 @@ class Representation(ABC):
             return self._window_at(columns, found, bar)
         parts = [(self.part(columns, region), region) for region in found]
         for padded, rule in product((False, True), self.rules):  # a short stretch, as a pickup of its own metre, last
-            windows = self._join([self._tune_region(part, region, rule, padded) for part, region in parts])
-            if len(windows.events):
-                return windows._replace(skipped=+Counter(metre=self._strange_metres(sequence)))
+            cuts = self._join([self._tune_region(part, region, rule, padded) for part, region in parts])
+            if len(cuts.events):
+                return Windows(cuts.events, cuts.bars, +Counter(metre=self._strange_metres(sequence)))
         raise ValueError(f"no note of it lies in bars of {_written(self.time_signature)}")
 
     def windows(self, sequence: NoteSequence, *, tracks: Collection[str] | None = None) -> Windows:
@@ -158,9 +158,9 @@ class Representation(ABC):
         found = grid.regions(sequence.time_signatures, self.time_signature)
         chosen = _of_names(sequence, tracks, skipped)
         columns = self.voices(chosen, skipped) if len(chosen) else ()
-        parts = [self._piece_region(self.part(columns, at), at) for at in found] if columns else []
-        windows = self._join(parts) if len(parts) < 2 else self._join(parts).by_piece()
-        return windows._replace(skipped=windows.skipped + skipped)
+        parts = [self._piece_region(self.part(columns, at), at, skipped) for at in found] if columns else []
+        cuts = self._join(parts) if len(parts) < 2 else self._join(parts).by_piece()
+        return Windows(cuts.events, cuts.bars, +skipped)
 
     def _written(
         self, pitch: NDArray[Any], start: Steps, end: Steps, steps: int, qpm: float, *, is_drum: bool = False
@@ -195,67 +195,70 @@ class Representation(ABC):
         """How many stretches of the piece have a metre whose bars do not fit."""
         return sum(not grid.fits(signature, self.time_signature) for signature in sequence.time_signatures)
 
-    def _piece_region(self, part: Part, region: grid.Region) -> Windows:
-        first, last = self._bars_of(part)
-        too_long, too_short = last - first > MAX_BARS, (last > first) & (last - first < self.bars)
-        bars = np.where(too_long | too_short, 0, last - first)
-        windows = self._windows(part, region, self.rules[0], first, bars)
-        counts = {"too long": int(too_long.sum()), "too short": int(too_short.sum())}
-        return windows._replace(skipped=windows.skipped + Counter(counts))
+    def _piece_region(self, part: Part, region: grid.Region, skipped: Counter[str]) -> Cuts:
+        first, bars = self._bars_of(part)
+        too_long = bars > MAX_BARS
+        skipped["too long"] += int(np.count_nonzero(too_long))
+        skipped["too short"] += int(np.count_nonzero((bars > 0) & (bars < self.bars)))
+        return self._windows(part, region, self.rules[0], first, bars * ~too_long, skipped)
 
-    def _tune_region(self, part: Part, region: grid.Region, rule: Rule, padded: bool) -> Windows:
-        first, last = self._bars_of(part)
-        has_notes = last > first
-        first = np.where(first < self.bars, 0, first)
-        bars = np.maximum(last - first, self.bars) if padded else np.minimum(last - first, MAX_BARS)
-        return self._windows(part, region, rule, first, bars * has_notes)
+    def _tune_region(self, part: Part, region: grid.Region, rule: Rule, padded: bool) -> Cuts:
+        first, bars = self._bars_of(part)
+        earlier = np.where(first < self.bars, 0, first)
+        most = np.maximum(first + bars - earlier, self.bars) if padded else np.minimum(first + bars - earlier, MAX_BARS)
+        return self._windows(part, region, rule, earlier, most * (bars > 0), Counter())
 
     def _window_at(self, columns: Sequence[Voices], found: list[grid.Region], bar: int) -> Windows:
         region = next((region for region in reversed(found) if region.first_bar <= bar), None)
         if region:
-            part, bars = self.part(columns, region), bar - region.first_bar
-            heard = bars < self._bars_of(part)[1]
+            part, head = self.part(columns, region), bar - region.first_bar
+            first, bars = self._bars_of(part)
+            heard = head < first + bars
             if heard.any():
-                first = np.full(len(heard), bars)
-                windows = self._windows(part, region, self.with_a_note, first, self.bars * heard)
-                if len(windows.events):
-                    return windows
+                heads = np.full(len(heard), head)
+                cuts = self._windows(part, region, self.with_a_note, heads, self.bars * heard, Counter())
+                if len(cuts.events):
+                    return Windows(cuts.events, cuts.bars, Counter())
         raise ValueError(f"the window at bar {bar} has no note: choose another bar")
 
     def _bars_of(self, part: Part) -> tuple[Steps, Steps]:
-        """The first bar (P,) of each piece with a note and the one after the last, from the region's start."""
+        """The first bar (P,) of each piece with a note, from the region's start, and how many there are to the last."""
         start, end = part.spans.T
-        return np.maximum(start, 0) // self.steps_per_bar, -(-end // self.steps_per_bar)
+        first = np.maximum(start, 0) // self.steps_per_bar
+        return first, -(-end // self.steps_per_bar) - first
 
-    def _windows(self, part: Part, region: grid.Region, rule: Rule, first: Steps, bars: Steps) -> Windows:
-        """The windows of so many bars (P,) of the pieces that the rule keeps, hop one bar.
+    def _windows(
+        self, part: Part, region: grid.Region, rule: Rule, first: Steps, bars: Steps, skipped: Counter[str]
+    ) -> Cuts:
+        """The windows of so many bars (P,) of the pieces that the rule keeps, hop one bar; counts the others.
 
         They begin at bars `first` (P,), counted from the region's start. Of very many steps, so many at once as fit.
         """
         bars = np.where(bars < self.bars, 0, bars)
         group = np.cumsum(bars) * self.steps_per_bar // MAX_STEPS
-        groups = set(group[bars > 0].tolist())
-        chosen = (np.where(group == number, bars, 0) for number in sorted(groups))
-        return self._join([self._cut(part, region, rule, first, of_group) for of_group in chosen])
+        groups = sorted(set(group[bars > 0].tolist()))
+        chosen = (np.where(group == number, bars, 0) for number in groups)
+        return self._join([self._cut(part, region, rule, first, of_group, skipped) for of_group in chosen])
 
-    def _cut(self, part: Part, region: grid.Region, rule: Rule, first: Steps, bars: Steps) -> Windows:
+    def _cut(
+        self, part: Part, region: grid.Region, rule: Rule, first: Steps, bars: Steps, skipped: Counter[str]
+    ) -> Cuts:
         """`_windows` of pieces laid end to end; some may have no bars."""
-        blocks = Blocks.laid(first * self.steps_per_bar, bars * self.steps_per_bar)
-        events = part.events(blocks)
-        ends = np.cumsum(bars)
-        lines = np.arange(ends[-1]) * self.steps_per_bar
-        begun = self.sounding(events, lines, blocks.start[bars > 0])  # (bars, ...) what each bar begins with
-        struck = self.onsets(events).reshape(len(lines), self.steps_per_bar, -1)
-        heard: NDArray[np.bool_] = np.any(struck, axis=1) | (begun > 0).reshape(len(lines), -1)
-        fits = np.repeat(ends, bars)[: len(heard) - self.bars + 1] - self.bars >= np.arange(len(heard) - self.bars + 1)
-        heads = np.flatnonzero(rule(heard, ends[bars > 0]) & fits)
+        ends, filled, steps = np.cumsum(bars), bars > 0, self.steps_per_bar
+        begins = ends - bars
+        events = part.events(Blocks(first * steps, begins * steps, ends * steps))
+        bar_lines = np.arange(0, len(events), steps)
+        begun = self.sounding(events, bar_lines, begins[filled] * steps)  # (bars, ...) what each bar begins with
+        struck = self.onsets(events).reshape(len(bar_lines), steps, -1).any(axis=1)
+        heads = np.flatnonzero(rule(struck | (begun > 0).reshape(len(bar_lines), -1), ends[filled]))
         piece = np.searchsorted(ends, heads, side="right")
-        numbers = region.first_bar + heads + (first + bars - ends)[piece]
-        left_out = int(np.count_nonzero(fits)) - len(heads)
-        windows = cut(events, begun[heads], lines[heads], self.steps)
-        return Windows(windows, numbers, piece, Counter({self.left_out: left_out}))
+        inside = heads + self.bars <= ends[piece]
+        heads, piece = heads[inside], piece[inside]
+        skipped[self.left_out] += int((bars - self.bars + 1)[filled].sum()) - len(heads)
+        windows = cut(events, begun[heads], bar_lines[heads], self.steps)
+        return Cuts(windows, region.first_bar + heads + (first - begins)[piece], piece)
 
-    def _join(self, parts: list[Windows]) -> Windows:
+    def _join(self, parts: list[Cuts]) -> Cuts:
         return join(parts, self.shape, self.dtype)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from musevae.music import grid
 from musevae.music.note_sequence import NoteSequence
-from musevae.music.windows import Steps
+from musevae.music.windows import Steps, firsts
 
 MANY_TRACKS = 1 << 15  # beyond which a table of their numbers would be wasteful
 
@@ -74,18 +74,20 @@ class Voices(NamedTuple):
         step = grid.quantize(self.start, steps_per_quarter)
         again = (step[1:] == step[:-1]) & (self.voice[1:] == self.voice[:-1])  # notes on the step of the one before
         together = again & (self.start[1:] < self.end[:-1])
-        first = np.flatnonzero(np.append(True, ~again)[: len(step)])
+        first = firsts(again)[: len(step)]
         onsets = self.voice[first]
         chords = onsets[np.logical_or.reduceat(np.append(False, together), first)] if len(first) else onsets
-        counts, all_counts = (np.bincount(voice, minlength=self.size) for voice in (chords, onsets))
-        return np.asarray(counts / np.maximum(all_counts, 1))
+        counts, of_all = (np.bincount(voice, minlength=self.size) for voice in (chords, onsets))
+        return np.asarray(counts / np.maximum(of_all, 1))
 
 
 def ranked(track: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The different tracks (V,) of notes, in order, and the place of each note's (N,) among them."""
     if track.view(np.uint32).max(initial=0) >= MANY_TRACKS:
-        tracks, place = np.unique(track, return_inverse=True)
-        return tracks, place
-    present = np.bincount(track) > 0
-    places = (np.cumsum(present) - 1).astype(np.int16)
-    return np.flatnonzero(present), places[track]
+        return np.unique(track, return_inverse=True)
+    tracks: NDArray[Any] = np.flatnonzero(np.bincount(track))
+    if len(tracks) == 0 or tracks[-1] == len(tracks) - 1:
+        return tracks, track.astype(np.int16)  # already its place
+    places = np.zeros(tracks[-1] + 1, np.int16)
+    places[tracks] = np.arange(len(tracks))
+    return tracks, places[track]

@@ -28,17 +28,24 @@ class SupportsOnsets(Protocol):
 
 
 class Windows(NamedTuple):
-    """Windows cut from pieces, and what was left out on the way."""
+    """Windows cut from a file, and what was left out on the way."""
 
     events: NDArray[Any]  # (N, T, ...)
     bars: Steps  # (N,) number of each window's first bar, the piece's first being 1
-    piece: Steps  # (N,) number of the piece that each was cut from
     skipped: Counter[str]  # reason -> count of tracks, stretches or windows
 
-    def by_piece(self) -> Windows:
+
+class Cuts(NamedTuple):
+    """Windows, and the pieces that they were cut from."""
+
+    events: NDArray[Any]  # (N, T, ...)
+    bars: Steps  # (N,) number of each window's first bar, the piece's first being 1
+    piece: Steps  # (N,) number of the piece
+
+    def by_piece(self) -> Cuts:
         """The same, those of each piece together."""
         order = np.argsort(self.piece, kind="stable")
-        return Windows(self.events[order], self.bars[order], self.piece[order], self.skipped)
+        return Cuts(*(column[order] for column in self))
 
 
 class Blocks(NamedTuple):
@@ -47,12 +54,6 @@ class Blocks(NamedTuple):
     first: Steps  # (P,) the step of its piece with which each begins
     start: Steps  # (P,) where it begins on the axis
     end: Steps  # (P,) where it ends there
-
-    @classmethod
-    def laid(cls, first: Steps, steps: Steps) -> Blocks:
-        """Blocks of so many steps (P,), from these steps (P,) of their pieces on."""
-        end = np.cumsum(steps)
-        return cls(first, end - steps, end)
 
     @property
     def steps(self) -> int:
@@ -81,12 +82,17 @@ def rows_of(number: NDArray[Any], chosen: Steps) -> tuple[Steps, Steps]:
 
 def spans(number: NDArray[Any], start: Steps, end: Steps, size: int) -> Steps:
     """The first start and the last end (size, 2) of the rows of each number, which are in order; 0, 0 of none."""
-    first = np.searchsorted(number, np.arange(size + 1))
     found = np.zeros((size, 2), np.int64)
-    filled = first[1:] > first[:-1]
-    found[filled, 0] = start[first[:-1][filled]]
-    found[filled, 1] = end[first[1:][filled] - 1]
+    found[number[::-1], 0] = start[::-1]  # of several for one place the last stays
+    found[number, 1] = end
     return found
+
+
+def firsts(again: NDArray[np.bool_]) -> Steps:
+    """The rows that begin something new, where `again` (N - 1,) tells which of those after the first do not."""
+    begin = np.ones(len(again) + 1, np.bool_)
+    np.logical_not(again, out=begin[1:])
+    return np.flatnonzero(begin)
 
 
 def any_of(rows: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -108,13 +114,13 @@ def cut(events: NDArray[Any], begun: NDArray[Any], heads: Steps, steps: int) -> 
     return windows
 
 
-def join(parts: list[Windows], shape: tuple[int, ...], dtype: type[np.generic]) -> Windows:
+def join(parts: list[Cuts], shape: tuple[int, ...], dtype: type[np.generic]) -> Cuts:
     """All windows one after another; of no parts, arrays of length 0 of windows of that shape and type."""
     if len(parts) == 1:
         return parts[0]
-    return Windows(
+    nothing = np.empty(0, np.int64)
+    return Cuts(
         np.concatenate([np.empty((0, *shape), dtype), *(part.events for part in parts)]),
-        np.concatenate([np.empty(0, np.int64), *(part.bars for part in parts)]),
-        np.concatenate([np.empty(0, np.int64), *(part.piece for part in parts)]),
-        sum((part.skipped for part in parts), Counter()),
+        np.concatenate([nothing, *(part.bars for part in parts)]),
+        np.concatenate([nothing, *(part.piece for part in parts)]),
     )

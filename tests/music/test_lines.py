@@ -45,11 +45,11 @@ LINE = Lines(np.array([0, 0]), np.array([2, 6]), np.array([5, 8]), np.array([7, 
     [(0, [0, 0, 7, 0, 0, 1]), (2, [7, 0, 0, 1, 9, 0]), (3, [7, 0, 1, 9, 0, 1]), (5, [1, 9, 0, 1, 0, 0]), (9, [0] * 6)],
 )
 def test_events_from_a_step_on_strike_what_is_held_again(first: int, expected: list[int]) -> None:
-    assert LINE.events(Blocks.laid(np.array([first]), np.array([6]))).tolist() == expected
+    assert LINE.events(Blocks(np.array([first]), np.array([0]), np.array([6]))).tolist() == expected
 
 
 def test_lines_lie_end_to_end_and_none_reaches_into_another() -> None:
-    blocks = Blocks.laid(np.array([5, 1, 0]), np.array([4, 3, 0]))
+    blocks = Blocks(np.array([5, 1, 0]), np.array([0, 4, 7]), np.array([4, 7, 7]))
     assert LINE.take(np.array([0, 0, 0])).events(blocks).tolist() == [1, 9, 0, 1, 0, 7, 0]
 
 
