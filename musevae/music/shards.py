@@ -27,6 +27,7 @@ SHARD_ROWS = 1 << 20
 SHARD_BYTES = 1 << 27  # where rows are long
 SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-[0-9]{{5,}}\.npy")
 MANIFEST = "manifest.json"
+ADDRESS = re.compile(r"\w{2,}:/")  # as a Path has it
 DTYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + "efd?"}
 HASH_BLOCK = 1 << 20
 
@@ -103,9 +104,9 @@ def _take_place(aside: Path, folder: Path, shards: Sequence[str]) -> None:
         os.replace(aside / name, folder / name)  # noqa: PTH105 - as in files.py
 
 
-def is_shard(path: Path) -> bool:
+def is_shard(path: str | Path) -> bool:
     """Whether a file is named as the shards are that a DatasetWriter writes, and takes away."""
-    return SHARD_NAME.fullmatch(path.name) is not None
+    return SHARD_NAME.fullmatch(Path(path).name) is not None
 
 
 def _digest(path: Path) -> str:
@@ -119,6 +120,8 @@ def _digest(path: Path) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a dataset; DatasetError when there is none or it is damaged or newer than this program."""
+    if ADDRESS.match(str(folder)):
+        raise DatasetError(f"{folder} is not on this disk: copy the dataset into a folder here, and name that")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["format_version"]
