@@ -187,7 +187,11 @@ def _note_columns(tracks: list[TrackTick], ticks_per_quarter: float) -> dict[str
 
 def _order(time: NDArray[Any], pitch: NDArray[Any]) -> NDArray[np.int64]:
     """The places of notes by time, then pitch, then place: all in one number, which sorts faster than its parts."""
-    keys = (((time.astype(np.int64) << PITCH_BITS) + pitch) << PLACE_BITS) + np.arange(len(time))
+    keys = time.astype(np.int64)
+    keys <<= PITCH_BITS
+    keys += pitch
+    keys <<= PLACE_BITS
+    keys += np.arange(len(time))
     keys.sort()
     return np.asarray(keys & ((1 << PLACE_BITS) - 1))
 
