@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from musevae import presets
@@ -20,7 +19,7 @@ from musevae.extras import extra
 from musevae.files import replaced
 from musevae.music.note_sequence import NoteSequence
 from musevae.music.representation import Representation
-from musevae.music.shards import MANIFEST, DatasetError, read_manifest, read_split
+from musevae.music.shards import MANIFEST, DatasetError, check_split, map_shards, read_manifest, read_split
 
 COLUMN = "events"
 SAVED = "state.json"  # what every split that Hugging Face saved has
@@ -46,7 +45,8 @@ def export(folder: Path, output: Path, form: str, *, force: bool = False) -> dic
     strange = [path for path in taken if path.is_dir() and not (path / SAVED).exists()]
     if strange:
         raise ValueError(f"{strange[0]} is a folder that no export made: choose another folder")
-    _check_shards(folder, manifest)
+    for split in paths:
+        check_split(folder, manifest, split)
     return {split: paths[split] for split in write(folder, manifest, output)}
 
 
@@ -165,23 +165,5 @@ def _blocks(folder: Path, manifest: Manifest, split: str) -> Iterator[NDArray[An
     """The windows (N, T, ...) of a split, of one shard at a time and no more than a row group holds."""
     window_bytes = np.dtype(manifest["dtype"]).itemsize * int(np.prod(manifest["window_shape"]))
     rows = max(1, GROUP_BYTES // max(1, window_bytes))
-    for shard in _shards(folder, manifest, split):
+    for shard in map_shards(folder, manifest, split):
         yield from (shard[first : first + rows] for first in range(0, len(shard), rows))
-
-
-def _check_shards(folder: Path, manifest: Manifest) -> None:
-    """DatasetError unless the shards have the windows that the manifest describes."""
-    shape, dtype = tuple(manifest["window_shape"]), manifest["dtype"]
-    for split, count in manifest["windows"].items():
-        found = [(len(shard), shard.shape[1:], shard.dtype) for shard in _shards(folder, manifest, split)]
-        if sum(rows for rows, *_ in found) != count or any(kind != [shape, dtype] for _, *kind in found):
-            raise DatasetError(f"{folder}: the shards of {split!r} are not those of its manifest: prepare it again")
-
-
-def _shards(folder: Path, manifest: Manifest, split: str) -> Iterator[NDArray[Any]]:
-    """The shards of a split, each mapped into memory while it is looked at."""
-    for name in manifest["shards"][split]:
-        try:
-            yield open_memmap(folder / name, mode="r")
-        except (OSError, ValueError) as error:
-            raise DatasetError(f"{folder / name} is missing or damaged ({error}): prepare the dataset again") from error

@@ -53,7 +53,7 @@ class Piece(NamedTuple):
     windows: int = 0
     skipped: dict[str, int] = {}  # noqa: RUF012 - never changed; reason -> count of tracks, stretches or windows
     error: str = ""
-    statistics: dict[str, Any] | None = None
+    metres: dict[str, int] = {}  # noqa: RUF012 - never changed; time signature -> bars
 
 
 class Gain(NamedTuple):
@@ -68,7 +68,7 @@ class Chunk(NamedTuple):
     """What some sources gave."""
 
     pieces: list[Piece]
-    statistics: dict[str, Any]  # of all of them together
+    counts: NDArray[np.int64]  # (P, C) Statistics.counts of each
     events: NDArray[Any]  # (N, ...) the windows of one piece after the other
     digests: Digests  # (N, 2) one for all windows that count as one
 
@@ -102,7 +102,7 @@ def _read(source: Source, recipe: Recipe) -> Gain:
         fingerprint=identity,
         windows=len(windows.events),
         skipped=dict(sorted((+windows.skipped).items())),
-        statistics=statistics.to_dict(),
+        metres=dict(statistics.metres),
     )
     return Gain(piece, windows.events, statistics)
 
@@ -124,15 +124,15 @@ def read_chunk(
     events = np.concatenate([nothing, *(gain.events for gain in gains if gain.piece.windows)])
     alike = recipe.representation.at_lowest(events) if recipe.dedupe == "transposition" else events
     marks = digests(alike) if recipe.dedupe != "none" else np.empty((0, 2), np.uint64)
-    statistics = sum((gain.statistics for gain in gains), Statistics()).to_dict()
-    return packed(Chunk([gain.piece for gain in gains], statistics, events, marks))
+    counts = np.stack([gain.statistics.counts for gain in gains])
+    return packed(Chunk([gain.piece for gain in gains], counts, events, marks))
 
 
 def packed(chunk: Chunk) -> bytes:
     """A chunk as bytes, the same for the same chunk."""
     file = io.BytesIO()
-    about = json.dumps([[list(piece) for piece in chunk.pieces], chunk.statistics]).encode()
-    for array in (np.frombuffer(about, np.uint8), chunk.events, chunk.digests):
+    about = json.dumps(chunk.pieces).encode()
+    for array in (np.frombuffer(about, np.uint8), chunk.counts, chunk.events, chunk.digests):
         np.save(file, array, allow_pickle=False)
     return file.getvalue()
 
@@ -140,6 +140,5 @@ def packed(chunk: Chunk) -> bytes:
 def unpacked(data: bytes) -> Chunk:
     """What `packed` made bytes of."""
     file = io.BytesIO(data)
-    about, events, marks = (np.load(file, allow_pickle=False) for _ in range(3))
-    pieces, statistics = json.loads(about.tobytes())
-    return Chunk([Piece(*fields) for fields in pieces], statistics, events, marks)
+    about, counts, events, marks = (np.load(file, allow_pickle=False) for _ in range(4))
+    return Chunk([Piece(*fields) for fields in json.loads(about.tobytes())], counts, events, marks)

@@ -40,7 +40,7 @@ def open_file(place: str) -> IO[bytes]:
     """The file, opened to be read; OSError where it cannot be."""
     if not is_address(place):
         return Path(place).open("rb")
-    filesystem, path = _elsewhere(place)
+    filesystem, path = elsewhere(place)
     opened: IO[bytes] = filesystem.open(path, "rb")
     return opened
 
@@ -49,7 +49,7 @@ def exists(place: str) -> bool:
     """Whether there is a file or folder of this name."""
     if not is_address(place):
         return Path(place).exists()
-    filesystem, path = _elsewhere(place)
+    filesystem, path = elsewhere(place)
     return bool(filesystem.exists(path))
 
 
@@ -57,14 +57,14 @@ def is_folder(place: str) -> bool:
     """Whether the place is a folder."""
     if not is_address(place):
         return Path(place).is_dir()
-    filesystem, path = _elsewhere(place)
+    filesystem, path = elsewhere(place)
     return bool(filesystem.isdir(path))
 
 
 def stamp_of(place: str) -> str:
     """What changes when the file does, "" where it is gone."""
     if is_address(place):
-        filesystem, path = _elsewhere(place)
+        filesystem, path = elsewhere(place)
         return _stamp_elsewhere(filesystem.info(path))
     try:
         return _stamp(Path(place).stat())
@@ -88,7 +88,7 @@ def _files_here(folder: str, above: str) -> Iterator[Found]:
 
 
 def _files_elsewhere(folder: str) -> Iterator[Found]:
-    filesystem, root = _elsewhere(folder)
+    filesystem, root = elsewhere(folder)
     below = {path[len(root) :].lstrip("/"): info for path, info in filesystem.find(root, detail=True).items()}
     for name in sorted(below, key=lambda name: name.split("/")):
         yield Found(name, f"{folder.rstrip('/')}/{name}", _stamp_elsewhere(below[name]))
@@ -103,7 +103,7 @@ def _stamp_elsewhere(info: dict[str, Any]) -> str:
     return "-".join(str(mark) for mark in marks if mark is not None)
 
 
-def _elsewhere(address: str) -> tuple[Any, str]:
+def elsewhere(address: str) -> tuple[Any, str]:
     """Fsspec's file system for an address, and the path in it."""
     try:
         import fsspec  # an extra
@@ -111,6 +111,6 @@ def _elsewhere(address: str) -> tuple[Any, str]:
         raise PlaceError(f"{address} needs fsspec: pip install musevae[remote]") from None
     try:
         filesystem, path = fsspec.core.url_to_fs(address)
-    except (ImportError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise PlaceError(f"{address} cannot be opened: {error}") from error
     return filesystem, path

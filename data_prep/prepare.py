@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep import places
 from data_prep.cluster import Cluster
 from data_prep.engines import Engine, InProcess, Job, Processes, time_limit
 from data_prep.pieces import Recipe, read_chunk, read_piece
@@ -19,6 +20,7 @@ from data_prep.report import Gathering, Report
 from data_prep.sources import Fault, Source, find_sources, stream
 from data_prep.splits import HELD_OUT, check_held_out, folder_split, read_table, table_split
 from data_prep.unfinished import Unfinished, listing
+from data_prep.upload import make_room, upload
 from musevae.music.representation import Representation
 from musevae.music.shards import DatasetError, DatasetWriter
 
@@ -48,7 +50,7 @@ def prepare(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Turn music files, folders, archives and lists of paths into the dataset folder `output`.
+    """Turn music files, folders, archives and lists of paths into the dataset folder `output`, here or at an address.
 
     `tracks` keeps the tracks of these names only; `dedupe` is "exact", "transposition" (windows alike up to a shift in
     pitch count as one) or "none", within each split. A piece's split is what `split_csv` says, or else the folder that
@@ -58,12 +60,14 @@ def prepare(
     input, DatasetError when `output` holds a dataset or the shards of one already (unless `force`), .npy files of
     others, another's unfinished work, or no window is left, WorkerError when no worker process starts.
     """
-    output, names = Path(output), None if tracks is None else tuple(sorted(tracks))
+    address = str(output) if places.is_address(str(output)) else ""
+    names = None if tracks is None else tuple(sorted(tracks))
     recipe = Recipe(representation, names, _one_of("dedupe", dedupe, DEDUPE), held_out, split_seed)
     check_held_out(held_out)
     table = read_table(Path(split_csv)) if split_csv else None
     sources = find_sources(inputs)
-    work_folder = Unfinished(output, _plan(recipe, sources, table, time_limit_seconds))
+    folder = make_room(address, force=force) if address else Path(output)
+    work_folder = Unfinished(folder, _plan(recipe, sources, table, time_limit_seconds))
     at_work = _engine(_one_of("engine", engine, ENGINES), workers, scheduler, time_limit_seconds, work_folder)
     work_folder.open(force=force)
     whole = False
@@ -77,6 +81,8 @@ def prepare(
         raise
     finally:
         work_folder.close(whole=whole)
+    if address:
+        upload(folder, address)
     return report
 
 

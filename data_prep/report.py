@@ -99,11 +99,12 @@ class Gathering:
 
 
 def _statistics(chunk: Chunk, kept: NDArray[np.bool_]) -> Statistics:
-    """Those of the pieces kept (P,): nearly always of all that were read."""
-    if np.count_nonzero(kept) == sum(bool(piece.content) for piece in chunk.pieces):
-        return Statistics.from_dict(chunk.statistics)
-    pieces = (piece.statistics for piece, keep in zip(chunk.pieces, kept, strict=True) if keep)
-    return sum(map(Statistics.from_dict, pieces), Statistics())
+    """Those of the pieces kept (P,)."""
+    metres: Counter[str] = Counter()
+    for piece, keep in zip(chunk.pieces, kept.tolist(), strict=True):
+        if keep:
+            metres.update(piece.metres)
+    return Statistics(chunk.counts[kept].sum(axis=0), metres)
 
 
 def _keys(data: bytes) -> NDArray[np.uint64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from math import ceil
@@ -35,70 +35,112 @@ FAMILIES = (  # of 8 General MIDI programs each
     *("reed", "pipe", "synth lead", "synth pad", "synth effects", "ethnic", "percussive", "sound effects"),
 )
 COUNTS = ("pieces", "notes", "windows")
+METRES = "time_signature"  # the histogram whose keys are not known beforehand
+HIGHEST = 128  # and more than any pitch or program
 METRE = re.compile("[0-9]+/[0-9]+")
 KEYS = {name: [f"{least:g}" for least in bins] for name, bins in BINS.items()}
 EDGES = {name: np.array(bins, np.float64) for name, bins in BINS.items()}
 EDGES["length_quarters"][1:] -= np.diff(LENGTHS) / 2
 
 
-@dataclass(frozen=True)
+def _places() -> dict[str, slice]:
+    """Where in an array of all counts those of each histogram but the time signatures are."""
+    ends = list(accumulate((len(edges) for edges in EDGES.values()), initial=len(COUNTS)))
+    return {name: slice(*ends[index : index + 2]) for index, name in enumerate(BINS) if name != METRES}
+
+
+PLACES = _places()
+SIZE = max(place.stop for place in PLACES.values())
+
+
+@dataclass(frozen=True, eq=False)
 class Statistics:
     """Counts, and histograms as name -> key of a bin -> count; `+` joins those of two corpora."""
 
-    pieces: int = 0
-    notes: int = 0
-    windows: int = 0
-    histograms: Mapping[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in BINS})
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SIZE, np.int64))  # pieces, notes, windows, bins
+    metres: Counter[str] = field(default_factory=Counter)  # time signature -> bars
 
     @classmethod
     def of(cls, sequence: NoteSequence, windows: NDArray[Any]) -> Statistics:
         """Those of one piece and the windows (N, ...) that it gave."""
-        drums, melodic = sequence.is_drum, ~sequence.is_drum
+        melodic = np.flatnonzero(~sequence.is_drum)
         filled, metres = _bars(sequence)
-        counts = {
-            "pitch": np.bincount(sequence.pitch[melodic]),
-            "drum_pitch": np.bincount(sequence.pitch[drums]),
-            "program": np.bincount(sequence.program[melodic]),
+        pitch = sequence.pitch % HIGHEST
+        found = {
+            "pitch": np.bincount(pitch[melodic], minlength=HIGHEST),
+            "program": np.bincount(sequence.program[melodic], minlength=HIGHEST),
             "length_quarters": _binned("length_quarters", (sequence.end - sequence.start)[melodic]),
             "notes_per_bar": _binned("notes_per_bar", filled),
             "qpm": _tempos(sequence),
             "bars": _binned("bars", np.array([metres.total()])),
         }
-        counts["notes_per_bar"][0] = metres.total() - len(filled)
-        histograms = {name: _keyed(name, counts[name]) if name in counts else metres for name in BINS}
-        return cls(1, len(sequence), len(windows), histograms)
+        found["drum_pitch"] = np.bincount(pitch, minlength=HIGHEST) - found["pitch"]
+        found["notes_per_bar"][0] = metres.total() - len(filled)
+        counts = np.empty(SIZE, np.int64)
+        counts[: len(COUNTS)] = 1, len(sequence), len(windows)
+        for name, place in PLACES.items():
+            counts[place] = found[name]
+        return cls(counts, metres)
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces were counted."""
+        return int(self.counts[0])
+
+    @property
+    def notes(self) -> int:
+        """How many notes they have."""
+        return int(self.counts[1])
+
+    @property
+    def windows(self) -> int:
+        """How many windows they gave."""
+        return int(self.counts[2])
+
+    @property
+    def histograms(self) -> dict[str, Counter[str]]:
+        """Name -> key of a bin -> count, empty bins left out."""
+        return {name: _keyed(name, self.counts[PLACES[name]]) if name in PLACES else self.metres for name in BINS}
 
     def __add__(self, other: Statistics) -> Statistics:
-        counts: dict[str, Any] = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
-        return Statistics(**counts, histograms={name: self.histograms[name] + other.histograms[name] for name in BINS})
+        return Statistics(self.counts + other.counts, self.metres + other.metres)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Statistics) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
 
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, each histogram in order of its bins."""
-        histograms = {name: dict(sorted(self.histograms[name].items(), key=_place)) for name in BINS}
-        return {name: getattr(self, name) for name in COUNTS} | {"histograms": histograms}
+        histograms = {name: dict(sorted(counts.items(), key=_place)) for name, counts in self.histograms.items()}
+        return dict(zip(COUNTS, self.counts.tolist(), strict=False)) | {"histograms": histograms}
 
     @classmethod
     def from_dict(cls, content: Any) -> Statistics:  # noqa: ANN401 - JSON
         """What `to_dict` gave; ValueError where it is damaged."""
+        counts = np.zeros(SIZE, np.int64)
         try:
-            counts: dict[str, Any] = {name: _count(content[name]) for name in COUNTS}
-            parts = {name: content["histograms"][name].items() for name in BINS}
-            histograms = {name: Counter({_key(name, key): _count(n) for key, n in parts[name]}) for name in BINS}
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            counts[: len(COUNTS)] = [_count(content[name]) for name in COUNTS]
+            parts = {name: dict(content["histograms"][name].items()) for name in BINS}
+            for name, place in PLACES.items():
+                for key, count in parts[name].items():
+                    counts[place][_index(name, key)] = _count(count)
+            metres = Counter({_metre(key): _count(count) for key, count in parts[METRES].items()})
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise ValueError(f"the statistics are damaged ({error}): prepare the dataset again") from None
-        return cls(**counts, histograms=histograms)
+        return cls(counts, metres)
 
     def bins(self, name: str) -> dict[str, int]:
         """A histogram with its empty bins, from the first to the last that is not."""
         counts = self.histograms[name]
-        if name == "time_signature":
+        if name == METRES:
             return dict(sorted(counts.items(), key=_place))
         filled = [index for index, key in enumerate(KEYS[name]) if counts[key]]
         return {key: counts[key] for key in KEYS[name][filled[0] : filled[-1] + 1]} if filled else {}
 
     def rows(self, name: str) -> dict[str, int]:
         """A histogram for people: what its bins hold -> count, some bins taken together, empty ones left out."""
-        if name == "time_signature":
+        if name == METRES:
             return self.bins(name)
         rows: Counter[str] = Counter()
         for index, key in enumerate(KEYS[name]):
@@ -177,9 +219,15 @@ def _place(item: tuple[str, int]) -> tuple[float, ...]:
     return tuple(map(float, item[0].split("/")))
 
 
-def _key(name: str, key: str) -> str:
-    if key not in KEYS[name] and not (name == "time_signature" and METRE.fullmatch(key)):
+def _index(name: str, key: str) -> int:
+    if key not in KEYS[name]:
         raise ValueError(f"{key!r} is no bin of {name}")
+    return KEYS[name].index(key)
+
+
+def _metre(key: str) -> str:
+    if not METRE.fullmatch(key):
+        raise ValueError(f"{key!r} is no time signature")
     return key
 
 

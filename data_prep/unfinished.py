@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,7 @@ PLAN = "plan.json"
 JOURNAL = "reading"
 SHARDS = "shards"
 CHUNKS = "*.chunk"
-ADDRESS = re.compile(r"\w{2,}:/")  # as a Path has it
-VERSION = 1  # of the chunks and of what is done to make them
+VERSION = 2  # of the chunks and of what is done to make them
 
 
 class Unfinished:
@@ -42,7 +40,7 @@ class Unfinished:
         """Make the folder, or take it over; DatasetError where the output may not be written to."""
         mine, anothers = self._begun(), (self.folder / PLAN).exists()
         if not mine:
-            check_output(self.output, force)
+            check_names(self.output, [path.name for path in self.output.glob("*")], force)
             if anothers and not force:
                 raise DatasetError(
                     f"{self.output} holds the unfinished work of another command or of files since changed: repeat "
@@ -99,11 +97,9 @@ class Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def check_output(output: Path, force: bool) -> None:
-    """DatasetError unless the folder may be written to."""
-    if ADDRESS.match(str(output)):
-        raise DatasetError(f"{output} is not on this disk: choose a folder here, and copy the dataset when it is whole")
-    is_dataset, arrays = (output / MANIFEST).exists(), list(output.glob("*.npy"))
+def check_names(output: str | Path, names: Collection[str], force: bool) -> None:
+    """DatasetError unless a folder that holds files of these names may be written to."""
+    is_dataset, arrays = MANIFEST in names, [name for name in names if name.endswith(".npy")]
     if not is_dataset and not all(map(is_shard, arrays)):
         raise DatasetError(f"{output} holds .npy files that are no dataset's: choose another folder")
     if (is_dataset or arrays) and not force:

@@ -40,9 +40,19 @@ class Shares(click.ParamType):  # type: ignore[type-arg]
         return validation, test
 
 
+class OutputPlace(options.OutputFolder):
+    """A folder, to be made where missing, or an address."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The folder's path, an address as it is."""
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 @click.command()
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--output", type=options.OutputFolder(), required=True, help="Folder for the dataset.")
+@click.option(
+    "-o", "--output", type=OutputPlace(), required=True, help="Folder for the dataset, or an address such as s3://a/b."
+)
 @click.option(
     "-m",
     "--model",
@@ -93,7 +103,7 @@ class Shares(click.ParamType):  # type: ignore[type-arg]
 @options.as_json
 def prepare(
     inputs: tuple[str, ...],
-    output: Path,
+    output: Path | str,
     model: str,
     workers: int,
     tracks: tuple[str, ...],
@@ -163,7 +173,7 @@ def chosen(model: str, settings: tuple[str, ...]) -> Config:
     return override(load_music_config(Path(model)), settings)
 
 
-def say(report: Report, output: Path) -> None:
+def say(report: Report, output: Path | str) -> None:
     """Print what went into the dataset and what did not."""
     skipped = dict(report.skipped)
     unread = {reason: skipped.pop(reason) for reason in UNREAD if reason in skipped}
@@ -172,7 +182,7 @@ def say(report: Report, output: Path) -> None:
     for reason in list(report.unreadable.values())[:UNREADABLE_SHOWN]:
         click.echo(f"  {reason}")
     if len(report.unreadable) > UNREADABLE_SHOWN:
-        click.echo(f"  ... ({output / 'manifest.json'} names more)")
+        click.echo(f"  ... ({output}/manifest.json names more)")
     for split, count in report.windows.items():
         dropped, pieces = report.duplicates[split], report.pieces[split]
         of_pieces = f"{pieces} piece{'s' * (pieces != 1)}"

@@ -117,7 +117,7 @@ def described(manifest: Mapping[str, Any], statistics: Statistics | None, data: 
     kind = dict(manifest["representation"])
     shape = " x ".join(map(str, manifest["window_shape"]))
     yield f"{click.format_filename(data)}: {kind.pop('name', 'unknown')}, windows of {shape} {manifest['dtype']}"
-    yield f"representation: {listed(kind)}"
+    yield f"representation: {listed({name: setting(name, value) for name, value in kind.items()})}"
     yield from (f"source: {held['name']}, {held.get('files', '?')} files" for held in manifest.get("sources") or [])
     if found["pieces"]:
         yield f"pieces: {listed(found['pieces'])}"
@@ -153,6 +153,11 @@ def histogram(title: str, counts: Mapping[str, int]) -> Iterator[str]:
 def listed(items: Mapping[str, Any]) -> str:
     """Names and values in one line."""
     return ", ".join(f"{name} {value}" for name, value in items.items()) or "none"
+
+
+def setting(name: str, value: object) -> object:
+    """A parameter as --set takes it."""
+    return ("/" if name == "time_signature" else ",").join(map(str, value)) if isinstance(value, list) else value
 
 
 def part(manifest: Mapping[str, Any], key: str, data: Path) -> dict[str, Any]:

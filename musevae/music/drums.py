@@ -7,17 +7,18 @@ one of 512 classes, the sum of 2^k over the classes k struck in it, or, for a NA
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musevae.music import grid
+from musevae.music import grid, windows
 from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
 from musevae.music.representation import Representation, named_track
-from musevae.music.windows import Array, Steps
+from musevae.music.voices import Voices
+from musevae.music.windows import Array, Blocks, Steps
 
 REDUCED = (  # pitches of General MIDI and of Roland's kits; the first of each class is the one written
     (36, 35),  # kick
@@ -52,23 +53,32 @@ CLASS_OF_PITCH = {size: _class_of_pitch(kit) for size, kit in KITS.items()}  # (
 
 
 class Hits(NamedTuple):
-    """What a kit plays in a region, one row a hit; two hits of one class on one step are one."""
+    """What kits play in a region, one row a hit; two hits of one class on one step are one."""
 
-    step: Steps  # (N,)
+    kit: NDArray[Any]  # (N,) 0 to size - 1, in order
+    step: Steps  # (N,) in order for each kit
     drum: Steps  # (N,) class of instrument
+    size: int  # how many kits
     drum_classes: int
     bits: bool
 
     @property
-    def span(self) -> tuple[int, int] | None:
-        """The step of the first hit and the one after the last; None without a hit."""
-        return (int(self.step.min()), int(self.step.max()) + 1) if len(self.step) else None
+    def spans(self) -> Steps:
+        """The step of each kit's (size, 2) first hit and the one after the last; 0, 0 without a hit."""
+        return windows.spans(self.kit, self.step, self.step + 1, self.size)
 
-    def events(self, first: int, steps: int) -> NDArray[Any]:
-        """Events (S,) or bits (S, D) from step `first` on."""
-        inside = (self.step >= first) & (self.step < first + steps)
-        bits = np.zeros((steps, self.drum_classes), np.uint8)
-        bits[self.step[inside] - first, self.drum[inside]] = 1
+    def take(self, kits: Steps) -> Hits:
+        """These kits (P,) in this order, one as often as it is named."""
+        rows, kit = windows.rows_of(self.kit, kits)
+        return self._replace(kit=kit, step=self.step[rows], drum=self.drum[rows], size=len(kits))
+
+    def events(self, blocks: Blocks) -> NDArray[Any]:
+        """Events (S,) or bits (S, D) of blocks of the kits."""
+        low, high = blocks.start[self.kit], blocks.end[self.kit]
+        step = self.step + low - blocks.first[self.kit]
+        inside = (step >= low) & (step < high)
+        bits = np.zeros((blocks.steps, self.drum_classes), np.uint8)
+        bits[step[inside], self.drum[inside]] = 1
         return bits if self.bits else packed(bits).astype(np.uint16)
 
 
@@ -128,34 +138,37 @@ class DrumsRepresentation(Representation):
         struck: Array = tokens > 0
         return struck
 
-    def sounding(self, events: NDArray[Any]) -> NDArray[Any]:
-        """The events themselves: no hit is held."""
-        return events
+    def sounding(self, events: NDArray[Any], steps: Steps, starts: Steps) -> NDArray[Any]:
+        """The events of these steps themselves: no hit is held."""
+        found: NDArray[Any] = events[steps]
+        return found
 
-    def part(self, notes: NoteSequence, region: grid.Region) -> Hits:
-        """The hits in a region, in steps from its start."""
-        length = np.minimum(region.end, notes.end_time + 1) - region.start
-        step = grid.quantize(notes.start - region.start, self.steps_per_quarter)
-        inside = (step >= 0) & (step < grid.quantize(np.array(length), self.steps_per_quarter))
-        drum = CLASS_OF_PITCH[self.drum_classes][notes.pitch]
-        return Hits(step[inside], drum[inside], self.drum_classes, self.bits)
+    def part(self, columns: Sequence[Voices], region: grid.Region) -> Hits:
+        """The hits of each voice in a region, in steps from its start."""
+        (voices,) = columns
+        step, limit = (
+            grid.quantize(quarters - region.start, self.steps_per_quarter)
+            for quarters in (voices.start, np.minimum(region.end, voices.end_time + 1))
+        )
+        rows = np.flatnonzero((step >= 0) & (step < limit))
+        drum = CLASS_OF_PITCH[self.drum_classes][voices.pitch[rows]]
+        return Hits(voices.voice[rows], step[rows], drum, voices.size, self.drum_classes, self.bits)
 
     def is_playable(self, sequence: NoteSequence) -> NDArray[np.bool_]:
         """Which notes are hits of a known class."""
         known: NDArray[np.bool_] = CLASS_OF_PITCH[self.drum_classes][sequence.pitch] != UNKNOWN
         return known & sequence.is_drum & (sequence.velocity > 0)
 
-    def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
+    def voices(self, sequence: NoteSequence, skipped: Counter[str]) -> list[Voices]:
         """All hits of the sequence together."""
-        hits = sequence.select(self.is_playable(sequence))
-        if len(hits):
-            yield hits
-        else:
-            skipped["no drums"] += 1
+        hits = Voices.together(sequence, self.is_playable(sequence))
+        skipped["no drums"] += not len(hits.start)
+        return [hits]
 
-    def tune(self, sequence: NoteSequence, track: int | str | None) -> NoteSequence:
+    def tune(self, sequence: NoteSequence, track: int | str | None) -> list[Voices]:
         """All hits of the tune, or those of the track chosen; ValueError where there are none."""
         hits = sequence.select(self.is_playable(sequence))
         if not len(hits):
             raise ValueError("no drum plays in it: choose a file with notes on MIDI channel 10")
-        return hits if track is None else named_track(hits, track, "drum notes")
+        chosen = hits if track is None else named_track(hits, track, "drum notes")
+        return [Voices.together(chosen, np.ones(len(chosen), np.bool_))]

@@ -7,7 +7,7 @@ note held over the start of a window is struck again, nothing is capped per file
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,9 +18,11 @@ from musevae.music import grid, lines
 from musevae.music.lines import FIRST_NOTE as FIRST_NOTE
 from musevae.music.lines import NO_EVENT as NO_EVENT
 from musevae.music.lines import NOTE_OFF as NOTE_OFF
+from musevae.music.lines import Lines
 from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence
 from musevae.music.representation import Representation, listed, named_track
-from musevae.music.windows import Array
+from musevae.music.voices import Voices, ranked
+from musevae.music.windows import Array, Steps
 
 
 @dataclass(frozen=True)
@@ -70,54 +72,49 @@ class MelodyRepresentation(Representation):
         """Windows (N, T), the lowest note of each moved to `min_pitch` and the others with it."""
         return lines.lowered(events)
 
-    def sounding(self, events: NDArray[Any]) -> NDArray[Any]:
-        """The note-on token of what sounds at each step, or NO_EVENT."""
-        return lines.sounding(events)
+    def sounding(self, events: NDArray[Any], steps: Steps, starts: Steps) -> NDArray[Any]:
+        """The note-on token of what sounds at some steps, or NO_EVENT."""
+        return lines.sounding(events, steps, starts)
 
-    def part(self, notes: NoteSequence, region: grid.Region) -> lines.Line:
-        """The line that the notes are in a region."""
-        return lines.line(notes, region, self.steps_per_quarter, self.min_pitch)
-
-    def chord_share(self, sequence: NoteSequence) -> float:
-        """Share of the onset steps of a track at which two notes sound together."""
-        if not len(sequence):
-            return 0.0
-        start = grid.quantize(sequence.start, self.steps_per_quarter)
-        begins = np.append(True, start[1:] != start[:-1])  # which notes begin a new step; starts are in order
-        together = ~begins[1:] & (sequence.start[1:] < sequence.end[:-1])
-        step = np.cumsum(begins)
-        return float(np.count_nonzero(np.bincount(step[1:][together])) / step[-1])
+    def part(self, columns: Sequence[Voices], region: grid.Region) -> Lines:
+        """The line that each voice is in a region."""
+        (voices,) = columns
+        return lines.lines(voices, region, self.steps_per_quarter, self.min_pitch)
 
     def is_playable(self, sequence: NoteSequence) -> NDArray[np.bool_]:
         """Which notes tokens can say."""
         inside = (sequence.pitch >= self.min_pitch) & (sequence.pitch <= self.max_pitch)
         return inside & ~sequence.is_drum & (sequence.velocity > 0)
 
-    def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
-        """The notes of each track that is a melody; counts the other tracks."""
-        for track in sequence.tracks().values():
-            playable = self.is_playable(track)
-            notes = track if playable.all() else track.select(playable)
-            if not len(notes):
-                skipped["drums" if track.is_drum.any() else "out of range"] += 1
-            elif self.chord_share(notes) > self.max_chord_share:
-                skipped["chords"] += 1
-            else:
-                yield notes
+    def voices(self, sequence: NoteSequence, skipped: Counter[str]) -> list[Voices]:
+        """The tracks that are melodies; counts the others."""
+        tracks, place = ranked(sequence.track)
+        voices = Voices.of(sequence, self.is_playable(sequence), place, len(tracks))
+        drums = np.bincount(place[np.flatnonzero(sequence.is_drum)], minlength=len(tracks)) > 0
+        silent = voices.sizes() == 0
+        chords = voices.chord_shares(self.steps_per_quarter) > self.max_chord_share
+        for reason, tracks_left_out in (
+            ("drums", silent & drums),
+            ("out of range", silent & ~drums),
+            ("chords", chords),
+        ):
+            skipped[reason] += int(np.count_nonzero(tracks_left_out))
+        return [voices.keep(~chords)]
 
-    def tune(self, sequence: NoteSequence, track: int | str | None) -> NoteSequence:
+    def tune(self, sequence: NoteSequence, track: int | str | None) -> list[Voices]:
         """The notes of the melody with most of them, or of the track chosen; ValueError where there are none."""
         if track is not None:
-            return self._chosen_track(sequence, track)
+            return [self._chosen_track(sequence, track)]
         skipped: Counter[str] = Counter()
-        candidates = list(self.pieces(sequence, skipped))
-        if not candidates:
+        (melodies,) = self.voices(sequence, skipped)
+        sizes = melodies.sizes()
+        if not sizes.any():
             raise ValueError(f"no track is a melody (tracks left out: {listed(skipped)}): choose one with --track")
-        return max(candidates, key=len)
+        return [melodies.keep(np.arange(len(sizes)) == sizes.argmax())]
 
-    def _chosen_track(self, sequence: NoteSequence, track: int | str) -> NoteSequence:
+    def _chosen_track(self, sequence: NoteSequence, track: int | str) -> Voices:
         chosen = named_track(sequence, track)
-        notes = chosen.select(self.is_playable(chosen))
-        if not len(notes):
+        notes = Voices.tracks(chosen, self.is_playable(chosen))
+        if not notes.size:
             raise ValueError(f"track {track!r} has no melodic note between pitch {self.min_pitch} and {self.max_pitch}")
         return notes

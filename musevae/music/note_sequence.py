@@ -87,12 +87,12 @@ class NoteSequence:
     texts: tuple[Text, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        order = np.lexsort((self.pitch, self.start))
-        for name, dtype in COLUMNS.items():
-            column: NDArray[Any] = np.array(getattr(self, name), dtype)[order]
-            column.flags.writeable = False
-            object.__setattr__(self, name, column)
-        last = float(self.end.max()) if len(order) else 0.0
+        columns: dict[str, NDArray[Any]] = {name: np.array(getattr(self, name), COLUMNS[name]) for name in COLUMNS}
+        if not _in_order(columns["start"], columns["pitch"]):
+            order = np.lexsort((columns["pitch"], columns["start"]))
+            columns = {name: column[order] for name, column in columns.items()}
+        _set(self, columns)
+        last = float(self.end.max()) if len(self) else 0.0
         object.__setattr__(self, "end_time", max(float(self.end_time), last))
 
     @classmethod
@@ -167,9 +167,7 @@ class NoteSequence:
     def _with(self, columns: dict[str, NDArray[Any]]) -> NoteSequence:
         """The same with other notes, which are in order already: __post_init__ would sort, convert and copy them."""
         made = copy(self)
-        for name, column in columns.items():
-            column.flags.writeable = False
-            object.__setattr__(made, name, column)
+        _set(made, columns)
         return made
 
     def shift(self, quarters: float) -> NoteSequence:
@@ -181,6 +179,18 @@ class NoteSequence:
         from musevae.music.midi import to_pretty_midi  # keeps pretty_midi out of the import of this module
 
         return to_pretty_midi(self)
+
+
+def _set(sequence: NoteSequence, columns: dict[str, NDArray[Any]]) -> None:
+    for name, column in columns.items():
+        column.flags.writeable = False
+        object.__setattr__(sequence, name, column)
+
+
+def _in_order(start: NDArray[Any], pitch: NDArray[Any]) -> bool:
+    """Whether notes are sorted by start, then pitch, which is quicker to see than to do again."""
+    later, together = start[1:] > start[:-1], start[1:] == start[:-1]
+    return bool((later | together & (pitch[1:] >= pitch[:-1])).all())
 
 
 def concatenate(sequences: Iterable[NoteSequence]) -> NoteSequence:

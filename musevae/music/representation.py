@@ -1,27 +1,31 @@
 """What all representations have in common: which windows a piece and a tune give, and the grid that they lie on.
 
-A representation says which notes play together (`pieces`, `tune`), what they are in a region (`part`), and how events
-become notes again (`from_events`). Bars, metres, padding and the choice of windows are the same for all, and are here.
+A representation says which notes may play each column of its events (`voices`, `tune`), what they are in a region
+(`part`), and how events become notes again (`from_events`). A piece has one voice for every column, and all pieces of
+a file are cut up at once. Bars, metres, padding and the choice of windows are the same for all, and are here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from musevae.music import grid
 from musevae.music.note_sequence import DEFAULT_QPM, DEFAULT_VELOCITY, NoteSequence, Tempo, TimeSignature
-from musevae.music.windows import MAX_BARS, Array, Part, Steps, Windows, cut, join
+from musevae.music.voices import Voices
+from musevae.music.windows import MAX_BARS, MAX_STEPS, Array, Blocks, Cuts, Part, Steps, Windows, any_of, cut, join
 
-Rule = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]  # bars in which each column sounds (bars, C) -> windows (N,)
+# Of pieces end to end: the bars in which each column sounds (bars, C), and the last ones of pieces and one after (P,)
+Rule = Callable[
+    [NDArray[np.bool_], Steps], NDArray[np.bool_]
+]  # -> windows (N,) to take; those over an end do not count
 
 
 @dataclass(frozen=True)
@@ -77,24 +81,27 @@ class Representation(ABC):
         """Which tokens strike anything: bool of the same shape, for arrays and tensors alike."""
 
     @abstractmethod
-    def part(self, notes: NoteSequence, region: grid.Region) -> Part:
-        """What notes that play together are in a region."""
+    def part(self, columns: Sequence[Voices], region: grid.Region) -> Part:
+        """What the pieces, every choice of a voice for each column, are in a region."""
 
     @abstractmethod
-    def sounding(self, events: NDArray[Any]) -> NDArray[Any]:
-        """The event (S, ...) with which a window would begin at each step of events (S, ...); 0 where all is silent."""
+    def sounding(self, events: NDArray[Any], steps: Steps, starts: Steps) -> NDArray[Any]:
+        """The event (M, ...) with which a window would begin at some steps (M,) of events (S, ...); 0 in silence.
+
+        Pieces begin at `starts` (P,), of which 0 is the first.
+        """
 
     @abstractmethod
     def is_playable(self, sequence: NoteSequence) -> NDArray[np.bool_]:
         """Which notes (N,) events can say."""
 
     @abstractmethod
-    def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
-        """The playable notes that training takes together, for each way to choose them; counts what is left out."""
+    def voices(self, sequence: NoteSequence, skipped: Counter[str]) -> Sequence[Voices]:
+        """The voices that training takes for each column of events, or nothing; counts what is left out."""
 
     @abstractmethod
-    def tune(self, sequence: NoteSequence, track: int | str | None) -> NoteSequence:
-        """The playable notes that are meant where one tune is wanted; ValueError, saying why, for want of any."""
+    def tune(self, sequence: NoteSequence, track: int | str | None) -> Sequence[Voices]:
+        """The voice for each column that is meant where one tune is wanted; ValueError, saying why, for want of any."""
 
     def tokens(self, events: NDArray[Any]) -> NDArray[Any]:
         """What accuracy compares: integers, one for each thing predicted."""
@@ -109,9 +116,9 @@ class Representation(ABC):
         """Which windows to take: the first is training's; a tune without such a window is read by the next ones."""
         return (self.with_a_note,)
 
-    def with_a_note(self, bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def with_a_note(self, bars: NDArray[np.bool_], ends: Steps) -> NDArray[np.bool_]:
         """Which windows have a note in any column."""
-        return np.asarray(np.any(sliding_window_view(bars, self.bars, axis=0), axis=(1, 2)))
+        return any_of(np.any(bars, axis=1), self.bars)
 
     def to_events(self, sequence: NoteSequence, *, track: int | str | None = None) -> list[NDArray[Any]]:
         """Every window of a tune, hop one bar, as events (T, ...) each; `from_events` undoes it.
@@ -127,19 +134,19 @@ class Representation(ABC):
         """`to_events` with the number of each window's first bar; with `bar`, the one window that begins there."""
         if not len(sequence):
             raise ValueError("there is no note in it")
-        notes = self.tune(sequence, track)
+        columns = self.tune(sequence, track)
         found = grid.regions(sequence.time_signatures, self.time_signature)
         if not found:
             raise ValueError(
                 f"no bar of the tune fits {_written(self.time_signature)}; its metre is {_metres(sequence)}"
             )
         if bar is not None:
-            return self._window_at(notes, found, bar)
-        parts = [(self.part(notes, region), region) for region in found]
+            return self._window_at(columns, found, bar)
+        parts = [(self.part(columns, region), region) for region in found]
         for padded, rule in product((False, True), self.rules):  # a short stretch, as a pickup of its own metre, last
-            windows = self._join([self._tune_region(part, region, rule, padded) for part, region in parts])
-            if len(windows.events):
-                return windows._replace(skipped=+Counter(metre=self._strange_metres(sequence)))
+            cuts = self._join([self._tune_region(part, region, rule, padded) for part, region in parts])
+            if len(cuts.events):
+                return Windows(cuts.events, cuts.bars, +Counter(metre=self._strange_metres(sequence)))
         raise ValueError(f"no note of it lies in bars of {_written(self.time_signature)}")
 
     def windows(self, sequence: NoteSequence, *, tracks: Collection[str] | None = None) -> Windows:
@@ -150,9 +157,10 @@ class Representation(ABC):
         skipped = Counter({"metre": self._strange_metres(sequence), "no notes": int(not len(sequence))})
         found = grid.regions(sequence.time_signatures, self.time_signature)
         chosen = _of_names(sequence, tracks, skipped)
-        pieces = self.pieces(chosen, skipped) if len(chosen) else ()
-        windows = self._join([self._piece_region(self.part(notes, at), at) for notes in pieces for at in found])
-        return windows._replace(skipped=windows.skipped + skipped)
+        columns = self.voices(chosen, skipped) if len(chosen) else ()
+        parts = [self._piece_region(self.part(columns, at), at, skipped) for at in found] if columns else []
+        cuts = self._join(parts) if len(parts) < 2 else self._join(parts).by_piece()
+        return Windows(cuts.events, cuts.bars, +skipped)
 
     def _written(
         self, pitch: NDArray[Any], start: Steps, end: Steps, steps: int, qpm: float, *, is_drum: bool = False
@@ -187,50 +195,70 @@ class Representation(ABC):
         """How many stretches of the piece have a metre whose bars do not fit."""
         return sum(not grid.fits(signature, self.time_signature) for signature in sequence.time_signatures)
 
-    def _piece_region(self, part: Part, region: grid.Region) -> Windows:
-        first, last = self._bar_range(part)
-        if last - first > MAX_BARS:
-            return self._join([])._replace(skipped=Counter({"too long": 1}))
-        if 0 < last - first < self.bars:
-            return self._join([])._replace(skipped=Counter({"too short": 1}))
-        return self._windows(part, region, self.rules[0], first, last)
+    def _piece_region(self, part: Part, region: grid.Region, skipped: Counter[str]) -> Cuts:
+        first, bars = self._bars_of(part)
+        too_long = bars > MAX_BARS
+        skipped["too long"] += int(np.count_nonzero(too_long))
+        skipped["too short"] += int(np.count_nonzero((bars > 0) & (bars < self.bars)))
+        return self._windows(part, region, self.rules[0], first, bars * ~too_long, skipped)
 
-    def _tune_region(self, part: Part, region: grid.Region, rule: Rule, padded: bool) -> Windows:
-        first, last = self._bar_range(part)
-        if first == last:
-            return self._join([])
-        first = 0 if first < self.bars else first
-        last = max(last, first + self.bars) if padded else min(last, first + MAX_BARS)
-        return self._windows(part, region, rule, first, last)
+    def _tune_region(self, part: Part, region: grid.Region, rule: Rule, padded: bool) -> Cuts:
+        first, bars = self._bars_of(part)
+        earlier = np.where(first < self.bars, 0, first)
+        most = np.maximum(first + bars - earlier, self.bars) if padded else np.minimum(first + bars - earlier, MAX_BARS)
+        return self._windows(part, region, rule, earlier, most * (bars > 0), Counter())
 
-    def _window_at(self, notes: NoteSequence, found: list[grid.Region], bar: int) -> Windows:
+    def _window_at(self, columns: Sequence[Voices], found: list[grid.Region], bar: int) -> Windows:
         region = next((region for region in reversed(found) if region.first_bar <= bar), None)
         if region:
-            part, first = self.part(notes, region), bar - region.first_bar
-            if first < self._bar_range(part)[1]:
-                windows = self._windows(part, region, self.with_a_note, first, first + self.bars)
-                if len(windows.events):
-                    return windows
+            part, head = self.part(columns, region), bar - region.first_bar
+            first, bars = self._bars_of(part)
+            heard = head < first + bars
+            if heard.any():
+                heads = np.full(len(heard), head)
+                cuts = self._windows(part, region, self.with_a_note, heads, self.bars * heard, Counter())
+                if len(cuts.events):
+                    return Windows(cuts.events, cuts.bars, Counter())
         raise ValueError(f"the window at bar {bar} has no note: choose another bar")
 
-    def _bar_range(self, part: Part) -> tuple[int, int]:
-        """The first bar with a note and the one after the last, from the region's start."""
-        start, end = part.span or (0, 0)
-        return max(0, start) // self.steps_per_bar, -(-end // self.steps_per_bar)
+    def _bars_of(self, part: Part) -> tuple[Steps, Steps]:
+        """The first bar (P,) of each piece with a note, from the region's start, and how many there are to the last."""
+        start, end = part.spans.T
+        first = np.maximum(start, 0) // self.steps_per_bar
+        return first, -(-end // self.steps_per_bar) - first
 
-    def _windows(self, part: Part, region: grid.Region, rule: Rule, first: int, last: int) -> Windows:
-        """The windows of bars `first` to `last`, counted from the region's start, that the rule keeps; hop one bar."""
-        if last - first < self.bars:
-            return self._join([])
-        events = part.events(first * self.steps_per_bar, (last - first) * self.steps_per_bar)
-        sounding = self.sounding(events)
-        heard: NDArray[np.bool_] = np.any((sounding > 0).reshape(last - first, self.steps_per_bar, -1), axis=1)
-        kept = rule(heard)
-        bars = np.flatnonzero(kept)
-        windows = cut(events, sounding, bars * self.steps_per_bar, self.steps)
-        return Windows(windows, region.first_bar + first + bars, Counter({self.left_out: len(kept) - len(bars)}))
+    def _windows(
+        self, part: Part, region: grid.Region, rule: Rule, first: Steps, bars: Steps, skipped: Counter[str]
+    ) -> Cuts:
+        """The windows of so many bars (P,) of the pieces that the rule keeps, hop one bar; counts the others.
 
-    def _join(self, parts: list[Windows]) -> Windows:
+        They begin at bars `first` (P,), counted from the region's start. Of very many steps, so many at once as fit.
+        """
+        bars = np.where(bars < self.bars, 0, bars)
+        group = np.cumsum(bars) * self.steps_per_bar // MAX_STEPS
+        groups = sorted(set(group[bars > 0].tolist()))
+        chosen = (np.where(group == number, bars, 0) for number in groups)
+        return self._join([self._cut(part, region, rule, first, of_group, skipped) for of_group in chosen])
+
+    def _cut(
+        self, part: Part, region: grid.Region, rule: Rule, first: Steps, bars: Steps, skipped: Counter[str]
+    ) -> Cuts:
+        """`_windows` of pieces laid end to end; some may have no bars."""
+        ends, filled, steps = np.cumsum(bars), bars > 0, self.steps_per_bar
+        begins = ends - bars
+        events = part.events(Blocks(first * steps, begins * steps, ends * steps))
+        bar_lines = np.arange(0, len(events), steps)
+        begun = self.sounding(events, bar_lines, begins[filled] * steps)  # (bars, ...) what each bar begins with
+        struck = self.onsets(events).reshape(len(bar_lines), steps, -1).any(axis=1)
+        heads = np.flatnonzero(rule(struck | (begun > 0).reshape(len(bar_lines), -1), ends[filled]))
+        piece = np.searchsorted(ends, heads, side="right")
+        inside = heads + self.bars <= ends[piece]
+        heads, piece = heads[inside], piece[inside]
+        skipped[self.left_out] += int((bars - self.bars + 1)[filled].sum()) - len(heads)
+        windows = cut(events, begun[heads], bar_lines[heads], self.steps)
+        return Cuts(windows, region.first_bar + heads + (first - begins)[piece], piece)
+
+    def _join(self, parts: list[Cuts]) -> Cuts:
         return join(parts, self.shape, self.dtype)
 
 

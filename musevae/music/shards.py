@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ SHARD_ROWS = 1 << 20
 SHARD_BYTES = 1 << 27  # where rows are long
 SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-[0-9]{{5,}}\.npy")
 MANIFEST = "manifest.json"
+ADDRESS = re.compile(r"\w{2,}:/")  # as a Path has it
 DTYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + "efd?"}
 HASH_BLOCK = 1 << 20
 
@@ -103,9 +104,9 @@ def _take_place(aside: Path, folder: Path, shards: Sequence[str]) -> None:
         os.replace(aside / name, folder / name)  # noqa: PTH105 - as in files.py
 
 
-def is_shard(path: Path) -> bool:
+def is_shard(path: str | Path) -> bool:
     """Whether a file is named as the shards are that a DatasetWriter writes, and takes away."""
-    return SHARD_NAME.fullmatch(path.name) is not None
+    return SHARD_NAME.fullmatch(Path(path).name) is not None
 
 
 def _digest(path: Path) -> str:
@@ -119,6 +120,8 @@ def _digest(path: Path) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a dataset; DatasetError when there is none or it is damaged or newer than this program."""
+    if ADDRESS.match(str(folder)):
+        raise DatasetError(f"{folder} is not on this disk: copy the dataset into a folder here, and name that")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["format_version"]
@@ -167,26 +170,42 @@ WHOLE: dict[str, Callable[[Any], bool]] = {
 
 
 def read_split(folder: Path, split: str) -> NDArray[Any]:
-    """All windows of a split (N, ...), memory-mapped where it is one shard; DatasetError when it cannot be read."""
+    """All windows of a split (N, ...); DatasetError when they cannot be read.
+
+    Where it is one shard, that is mapped into memory; several are copied into one array, one after the other.
+    """
     manifest = read_manifest(folder)
     if split not in manifest["windows"]:
         raise DatasetError(f"{folder} has no split {split!r}; its splits are {', '.join(manifest['windows'])}")
-    digests = manifest["shards"][split]
-    try:
-        shards = [open_memmap(folder / name, mode="r") for name in digests]
-        changed = [name for name, digest in digests.items() if _digest(folder / name) != digest]
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{folder}: a shard of {split!r} is missing or damaged ({error}): prepare it again"
-        ) from error
-    shape, dtype = tuple(manifest["window_shape"]), manifest["dtype"]
-    unlike = any(shard.shape[1:] != shape or shard.dtype != dtype for shard in shards)
-    if unlike or sum(map(len, shards)) != manifest["windows"][split]:
+    check_split(folder, manifest, split)
+    names = list(manifest["shards"][split])
+    if len(names) == 1:
+        return open_memmap(folder / names[0], mode="r")
+    windows = np.empty((manifest["windows"][split], *manifest["window_shape"]), manifest["dtype"])
+    first = 0
+    for shard in map_shards(folder, manifest, split):
+        windows[first : first + len(shard)] = shard
+        first += len(shard)
+    return windows
+
+
+def check_split(folder: Path, manifest: Mapping[str, Any], split: str) -> None:
+    """DatasetError unless the shards of a split are, byte for byte, those that the manifest describes."""
+    kind = tuple(manifest["window_shape"]), np.dtype(manifest["dtype"])
+    found = [(len(shard), (shard.shape[1:], shard.dtype)) for shard in map_shards(folder, manifest, split)]
+    if sum(rows for rows, _ in found) != manifest["windows"][split] or any(of_shard != kind for _, of_shard in found):
         raise DatasetError(
             f"{folder}: the shards of {split!r} are not those that the manifest describes: prepare it again"
         )
-    if changed:
-        raise DatasetError(f"{folder}: shard {changed[0]} is damaged (its SHA-256 has changed): prepare it again")
-    if not shards:
-        return np.empty((0, *shape), dtype)
-    return shards[0] if len(shards) == 1 else np.concatenate(shards)
+    for name, digest in manifest["shards"][split].items():
+        if _digest(folder / name) != digest:
+            raise DatasetError(f"{folder}: shard {name} is damaged (its SHA-256 has changed): prepare it again")
+
+
+def map_shards(folder: Path, manifest: Mapping[str, Any], split: str) -> Iterator[NDArray[Any]]:
+    """The shards of a split, each mapped into memory while it is looked at; DatasetError where one cannot be."""
+    for name in manifest["shards"][split]:
+        try:
+            yield open_memmap(folder / name, mode="r")
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{folder / name} is missing or damaged ({error}): prepare the dataset again") from error

@@ -7,22 +7,21 @@ of windows per file: every melody with every bass, over the drums.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from musevae.music import grid, lines
 from musevae.music.drums import DrumsRepresentation, Hits
-from musevae.music.lines import FIRST_NOTE, Line
+from musevae.music.lines import FIRST_NOTE, NEVER, Lines
 from musevae.music.melody import MelodyRepresentation
 from musevae.music.note_sequence import DEFAULT_QPM, NoteSequence, merge
 from musevae.music.representation import Representation, Rule, listed, named_track
-from musevae.music.windows import Array, Part
+from musevae.music.voices import Voices, ranked
+from musevae.music.windows import Array, Blocks, Part, Steps, any_of
 
 PARTS = ("melody", "bass", "drums")  # in the order of an event's columns
 MELODY, BASS, DRUMS = range(len(PARTS))
@@ -31,23 +30,25 @@ WRITTEN_PROGRAMS = (0, 33, 0)  # grand piano, finger bass; where a family lacks 
 
 
 class Trio(NamedTuple):
-    """The three parts in a region."""
+    """The three parts of pieces in a region, a line or a kit of each for every piece."""
 
-    melody: Line
-    bass: Line
+    melody: Lines
+    bass: Lines
     drums: Hits
 
     @property
-    def span(self) -> tuple[int, int] | None:
-        """The step of the first onset of any part and the one after the last that sounds; None without a note."""
+    def spans(self) -> Steps:
+        """The step of each piece's (P, 2) first onset in any part and the one after the last that sounds."""
         parts: Iterable[Part] = self
-        spans = np.array([part.span for part in parts if part.span])
-        return (int(spans[:, 0].min()), int(spans[:, 1].max())) if len(spans) else None
+        spans = np.stack([part.spans for part in parts])  # (3, P, 2)
+        heard = spans[..., 1] > spans[..., 0]
+        first = np.where(heard, spans[..., 0], NEVER).min(axis=0)
+        return np.stack([np.where(heard.any(axis=0), first, 0), spans[..., 1].max(axis=0)], axis=-1)
 
-    def events(self, first: int, steps: int) -> NDArray[np.uint16]:
-        """Events (S, 3) from step `first` on; notes held there from before are struck again."""
+    def events(self, blocks: Blocks) -> NDArray[np.uint16]:
+        """Events (S, 3) of blocks of the pieces; notes held at the start of one from before are struck again."""
         parts: Iterable[Part] = self
-        return np.stack([part.events(first, steps) for part in parts], axis=-1).astype(np.uint16)
+        return np.stack([part.events(blocks) for part in parts], axis=-1).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -130,47 +131,52 @@ class TrioRepresentation(Representation):
         """Windows (N, T, 3), melody and bass moved together until the lowest note of both is at `min_pitch`."""
         return np.concatenate([lines.lowered(events[..., :DRUMS]), events[..., DRUMS:]], axis=-1)
 
-    def sounding(self, events: NDArray[Any]) -> NDArray[Any]:
-        """The note-on tokens of what sounds at each step, or NO_EVENT, and the drums as they are."""
-        return np.concatenate([lines.sounding(events[:, :DRUMS]), events[:, DRUMS:]], axis=-1)
+    def sounding(self, events: NDArray[Any], steps: Steps, starts: Steps) -> NDArray[Any]:
+        """The note-on tokens of what sounds at some steps, or NO_EVENT, and the drums as they are."""
+        melodic = (lines.sounding(events[:, part], steps, starts) for part in (MELODY, BASS))
+        return np.stack([*melodic, events[steps, DRUMS]], axis=-1)
 
-    def part(self, notes: NoteSequence, region: grid.Region) -> Trio:
-        """The three parts, on tracks 0, 1 and 2, in a region."""
-        melody, bass, drums = (notes.select(notes.track == part) for part in range(len(PARTS)))
-        return Trio(self._melodic.part(melody, region), self._melodic.part(bass, region), self._kit.part(drums, region))
+    def part(self, columns: Sequence[Voices], region: grid.Region) -> Trio:
+        """Every melody with every bass and the drums, in a region."""
+        melodies, basses = (self._melodic.part([voices], region) for voices in columns[:DRUMS])
+        pairs = np.indices((melodies.size, basses.size)).reshape(2, -1)
+        drums = self._kit.part([columns[DRUMS]], region).take(np.zeros_like(pairs[0]))
+        return Trio(melodies.take(pairs[MELODY]), basses.take(pairs[BASS]), drums)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Which windows to take: the first is training's; a tune without such a window is read by the next ones."""
         return self.covered, self.complete, self.with_a_note
 
-    def covered(self, bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def covered(self, bars: NDArray[np.bool_], ends: Steps) -> NDArray[np.bool_]:
         """Which windows have every part near every bar; see the class. Magenta's rule, the piece being the trio's."""
-        gap = self.gap_bars
-        around = sliding_window_view(np.pad(bars, ((gap, gap), (0, 0))), 2 * gap + 1, axis=0)  # (bars, 3, 2 gap + 1)
-        near = np.asarray(np.all(np.any(around, axis=2), axis=1))
-        near[:gap] = near[len(near) - gap :] = True
-        return np.asarray(np.all(sliding_window_view(near, self.bars), axis=1)) & self.with_a_note(bars)
+        near = np.concatenate([self._near(of_piece) for of_piece in np.split(bars, ends[:-1])])
+        return ~any_of(~near, self.bars) & self.with_a_note(bars, ends)
 
-    def complete(self, bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _near(self, bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which bars of a piece (bars, 3) are near to every part, or to the piece's own first or last."""
+        gap = self.gap_bars
+        near: NDArray[np.bool_] = np.all(any_of(np.pad(bars, ((gap, gap), (0, 0))), 2 * gap + 1), axis=1)
+        near[:gap] = near[len(near) - gap :] = True
+        return near
+
+    def complete(self, bars: NDArray[np.bool_], ends: Steps) -> NDArray[np.bool_]:
         """Which windows have a note in each part."""
-        return np.asarray(np.all(np.any(sliding_window_view(bars, self.bars, axis=0), axis=2), axis=1))
+        return np.asarray(np.all(any_of(bars, self.bars), axis=1))
 
     def is_playable(self, sequence: NoteSequence) -> NDArray[np.bool_]:
         """Which notes some part can say."""
         return self._melodic.is_playable(sequence) | self._kit.is_playable(sequence)
 
-    def pieces(self, sequence: NoteSequence, skipped: Counter[str]) -> Iterator[NoteSequence]:
-        """Every melody with every bass and all drums, on tracks 0, 1 and 2; counts tracks and parts that are not."""
+    def voices(self, sequence: NoteSequence, skipped: Counter[str]) -> list[Voices]:
+        """The melodies, the basses and all drums; none where one of them is missing. Counts tracks that are neither."""
         notes = self._playable(sequence, skipped)
         tracks = self._tracks(notes, skipped)
         for part, of_part in zip(PARTS, tracks, strict=True):
             skipped[f"no {part}"] += not of_part
-        if all(tracks):
-            for melody, bass in product(tracks[MELODY], tracks[BASS]):
-                yield _trio(notes, [[melody], [bass], tracks[DRUMS]])
+        return _columns(notes, tracks) if all(tracks) else []
 
-    def tune(self, sequence: NoteSequence, track: int | str | None) -> NoteSequence:
+    def tune(self, sequence: NoteSequence, track: int | str | None) -> list[Voices]:
         """The trio of the melody (or the track chosen) and the bass with most notes; what there is not is silent."""
         skipped: Counter[str] = Counter()
         notes = self._playable(sequence, skipped)
@@ -183,12 +189,12 @@ class TrioRepresentation(Representation):
                 f"no track is a melody, a bass or drums by its program (tracks left out: {listed(skipped)}): "
                 "choose the melody with --track"
             )
-        return _trio(notes, [_fullest(notes, melodies), _fullest(notes, basses), drums])
+        return _columns(notes, [_fullest(notes, melodies), _fullest(notes, basses), drums])
 
     def _playable(self, sequence: NoteSequence, skipped: Counter[str]) -> NoteSequence:
         """The playable notes; counts the tracks without any."""
         notes = sequence.select(self.is_playable(sequence))
-        skipped["out of range"] += len(np.unique(sequence.track)) - len(np.unique(notes.track))
+        skipped["out of range"] += len(ranked(sequence.track)[0]) - len(ranked(notes.track)[0])
         return notes
 
     def _tracks(self, sequence: NoteSequence, skipped: Counter[str]) -> list[list[int]]:
@@ -198,13 +204,12 @@ class TrioRepresentation(Representation):
             [DRUMS, MELODY, BASS],
             OTHER,
         )
-        found: list[list[int]] = [[], [], [], []]
-        for track in np.unique(sequence.track).tolist():
-            kind, *others = np.unique(kinds[sequence.track == track]).tolist()
-            if others:
-                skipped["mixed track"] += 1
-            else:
-                found[kind].append(track)
+        tracks, place = ranked(sequence.track)
+        has = np.zeros((len(tracks), OTHER + 1), np.bool_)
+        has[place, kinds] = True
+        pure = has.sum(axis=1) == 1
+        skipped["mixed track"] += int(np.count_nonzero(~pure))
+        found: list[list[int]] = [tracks[pure & has[:, kind]].tolist() for kind in range(OTHER + 1)]
         skipped["other program"] += len(found.pop())
         return found
 
@@ -224,10 +229,9 @@ def _fullest(sequence: NoteSequence, tracks: list[int]) -> list[int]:
     return sorted(tracks, key=lambda track: -np.count_nonzero(sequence.track == track))[:1]
 
 
-def _trio(sequence: NoteSequence, tracks: list[list[int]]) -> NoteSequence:
-    """The notes on the tracks of each part, on tracks 0, 1 and 2."""
-    part = np.full(len(sequence), OTHER)
-    for number, of_part in enumerate(tracks):
-        part[np.isin(sequence.track, of_part) & (sequence.is_drum == (number == DRUMS))] = number
-    inside = part != OTHER
-    return replace(sequence.select(inside), track=part[inside])
+def _columns(sequence: NoteSequence, tracks: list[list[int]]) -> list[Voices]:
+    """The notes on the tracks of each part: melodies and basses each a voice or else one that is silent, drums one."""
+    drums = sequence.is_drum
+    masks = [np.isin(sequence.track, of_part) & (drums == (part == DRUMS)) for part, of_part in enumerate(tracks)]
+    melodic = (Voices.tracks if mask.any() else Voices.together for mask in masks[:DRUMS])
+    return [make(sequence, mask) for make, mask in zip((*melodic, Voices.together), masks, strict=True)]

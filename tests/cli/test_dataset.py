@@ -51,6 +51,18 @@ def test_workers_do_not_change_a_byte(musevae: Command, write: Write) -> None:
     assert one == two
 
 
+def test_dataset_can_go_to_an_address(musevae: Command, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    write("in/a.mid", bars=4)
+    printed = musevae.succeeds("prepare", "in", "-o", "memory://bucket/ds")
+    assert printed.splitlines()[-1] == "dataset: memory://bucket/ds"
+    assert memory.exists("/bucket/ds/manifest.json")
+    memory.rm("/bucket", recursive=True)
+    assert "gopher://ds cannot be opened" in musevae.refuses("prepare", "in", "-o", "gopher://ds")
+    assert "is not on this disk" in musevae.refuses("dataset", "info", "memory://bucket/ds")
+
+
 def test_archives_are_read_in_place(musevae: Command, write: Write) -> None:
     with zipfile.ZipFile("tunes.zip", "w") as archive:
         archive.write(write(bars=5), "validation/up.mid")

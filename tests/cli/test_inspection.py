@@ -37,7 +37,7 @@ def test_info_says_what_is_in_a_dataset(musevae: Command, scales: Path) -> None:
     change(scales, unreadable={"a.mid": "a.mid is empty: choose another file"})
     lines = musevae.succeeds("dataset", "info", scales).splitlines()
     assert lines[0] == "scales: melody, windows of 32 uint8"
-    assert lines[1].startswith("representation: bars 2, steps_per_quarter 4, time_signature [4, 4]")
+    assert lines[1].startswith("representation: bars 2, steps_per_quarter 4, time_signature 4/4")
     assert lines[3:] == [
         "pieces: train 1",
         "windows: train 19, validation 9, test 0",

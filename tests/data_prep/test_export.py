@@ -110,8 +110,18 @@ def test_shards_that_the_manifest_does_not_describe_are_refused(tmp_path: Path) 
     pytest.importorskip("pyarrow")
     folder = write_windows(tmp_path / "ds", (8,), "uint8")
     change(folder, window_shape=[4])
-    with pytest.raises(DatasetError, match="are not those of its manifest"):
+    with pytest.raises(DatasetError, match="are not those that the manifest describes"):
         export(folder, tmp_path, "parquet")
+
+
+def test_a_shard_with_one_byte_changed_is_not_handed_on(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    folder = write_windows(tmp_path / "ds", (8,), "uint8")
+    shard = folder / "test-00000.npy"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    with pytest.raises(DatasetError, match=r"shard test-00000\.npy is damaged \(its SHA-256 has changed\)"):
+        export(folder, tmp_path, "parquet")
+    assert not list(tmp_path.glob("*.parquet"))
 
 
 def test_the_representation_is_what_the_dataset_was_made_with(dataset: Path, tiny: Config) -> None:

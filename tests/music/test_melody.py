@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from musevae.music.melody import FIRST_NOTE, NO_EVENT, NOTE_OFF, MelodyRepresentation
 from musevae.music.midi import parse_midi, read_midi, write_midi
 from musevae.music.note_sequence import Note, NoteSequence, Tempo, TimeSignature
+from musevae.music.voices import Voices
 
 BAR = 16
 TWO_BARS = MelodyRepresentation()
@@ -349,10 +350,16 @@ def test_track_with_a_tenth_of_its_onsets_in_chords_is_still_a_melody(single_not
     assert windows.skipped["chords"] == (not kept)
 
 
+def chord_shares(sequence: NoteSequence) -> list[float]:
+    """Of each track."""
+    return Voices.tracks(sequence, np.ones(len(sequence), np.bool_)).chord_shares(4).tolist()
+
+
 def test_notes_of_one_step_that_do_not_sound_together_are_no_chord() -> None:
-    assert TWO_BARS.chord_share(tune((60, 0, 0.05), (62, 0.06, 1))) == 0
-    assert TWO_BARS.chord_share(tune((60, 0, 0.07), (62, 0.06, 1), (64, 1, 2))) == 0.5
-    assert TWO_BARS.chord_share(tune()) == 0
+    assert chord_shares(tune((60, 0, 0.05), (62, 0.06, 1))) == [0]
+    assert chord_shares(tune((60, 0, 0.07), (62, 0.06, 1), (64, 1, 2))) == [0.5]
+    assert chord_shares(tune()) == []
+    assert chord_shares(TRACKS) == [0, 0, 0, 1]
 
 
 # Tracks, in preparing and in use

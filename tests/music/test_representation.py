@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from musevae.music import representation as module
 from musevae.music.drums import DrumsRepresentation
 from musevae.music.melody import MelodyRepresentation
-from musevae.music.note_sequence import Note, NoteSequence
+from musevae.music.note_sequence import Note, NoteSequence, TimeSignature, concatenate
 from musevae.music.representation import Representation
 from musevae.music.trio import TrioRepresentation
 
@@ -47,6 +48,28 @@ def test_piece_and_tune_give_the_same_windows(representation: Representation) ->
     tune = representation.tune_windows(BAND)
     assert np.array_equal(tune.events, representation.windows(BAND).events[:2])
     assert np.array_equal(tune.events, representation.to_events(BAND))
+
+
+@every
+def test_pieces_laid_out_a_few_at_a_time_give_the_same(
+    representation: Representation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = representation.windows(BAND)
+    monkeypatch.setattr(module, "MAX_STEPS", 16)
+    windows = representation.windows(BAND)
+    assert np.array_equal(windows.events, expected.events)
+    assert (windows.bars.tolist(), windows.skipped) == (expected.bars.tolist(), expected.skipped)
+
+
+def test_windows_of_several_stretches_come_piece_by_piece() -> None:
+    metres = (TimeSignature(0, 4, 4), TimeSignature(8, 3, 4), TimeSignature(11, 4, 4))
+    band = replace(concatenate([BAND, BAND]), time_signatures=metres)
+    windows, *alone = (
+        MelodyRepresentation().windows(band.select(np.isin(band.track, tracks))) for tracks in ([0, 1], [0], [1])
+    )
+    assert np.array_equal(windows.events, np.concatenate([part.events for part in alone]))
+    assert windows.bars.tolist() == [bar for part in alone for bar in part.bars.tolist()]
+    assert alone[0].bars.tolist() == [1, 4, 5]
 
 
 @every
