@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from musevae.models.recurrence import recur, sigmoids_first
+from musevae.models.recurrence import gates_first, recur
 
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
 
@@ -95,11 +95,11 @@ def run_layer(
     h, c = state or layer.all_weights[0][0].new_zeros(2, len(x), layer.hidden_size)
     directions = []
     for reverse, weights in enumerate(layer.all_weights):
-        w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, weights)
-        table, constant = w_ih.T, b_ih + b_hh
+        w_ih, w_hh, b_ih, b_hh = map(gates_first, weights)
+        table, constant = w_ih.transpose(1, 2), (b_ih + b_hh).unsqueeze(1)
         if extra is not None:
-            table, features = table.tensor_split((layer.input_size - extra.shape[-1],))
-            constant = torch.addmm(constant, extra[:, 0], features)
+            table, features = table.tensor_split((layer.input_size - extra.shape[-1],), dim=1)
+            constant = constant + extra[:, 0] @ features
         if not x.is_floating_point():
             table = F.pad(table, (0, 0, 0, 1))  # the last row: no event
         directions.append(recur(x.transpose(0, 1), table, constant, w_hh, h, c, reverse=bool(reverse)))
