@@ -20,6 +20,11 @@ def segment_length(steps: int, segments: int) -> int:
     return steps // segments
 
 
+def each_step(logits: Logits) -> Logits:
+    """Logits (B, T, V), or a tuple of such, as those of B * T steps, (B * T, V)."""
+    return logits.flatten(0, 1) if isinstance(logits, Tensor) else tuple(part.flatten(0, 1) for part in logits)
+
+
 class LstmDecoder(nn.Module):
     """LSTM layers that see, at each step, the previous event (none at step 0), z and the step's control.
 
@@ -42,27 +47,24 @@ class LstmDecoder(nn.Module):
         control: Tensor | None = None,
         *,
         sampling_probability: float = 0.0,
+        sampling_passes: int = 0,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) at every step of events (B, T, ...) given the events before it (teacher forcing).
 
         Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step alone, the next
         step sees an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw,
-        so the draws come first, step by step (without dropout), and all logits then follow from the mixture at once.
+        so the draws come first, and all logits then follow from the mixture at once. The draws are made step by step,
+        each given the mixture before it (without dropout), or in so many `sampling_passes` over the whole sequence,
+        each given the mixture of the pass before: one pass of two in all, or more (Duckworth et al. 2019).
         """
         if sampling_probability > 0:
-            events = self._mix(events, z, control, sampling_probability, generator)
-        z = z if z.dim() == 3 else z.unsqueeze(1)
-        (batch, segments, _), steps = z.shape, events.shape[1]
-        length = segment_length(steps, segments)
-        codes = self.output.feedback(events)
-        previous = torch.cat([self._none(codes[:, :1]), codes[:, :-1]], dim=1)
-        z = z.flatten(0, 1)  # (B * S, Z)
-        extra = z.unsqueeze(1)
-        if control is not None:
-            extra = torch.cat([extra.expand(-1, length, -1), control.reshape(len(z), length, -1)], dim=-1)
-        hidden = self.stack(previous.reshape(len(z), length, *codes.shape[2:]), z, extra)
-        return self.output.split(self.projection(hidden).reshape(batch, steps, -1))
+            keep = self._kept(events, sampling_probability, generator)
+            if sampling_passes:
+                events = self._mix_at_once(events, keep, z, control, sampling_passes, generator)
+            else:
+                events = self._mix(events, keep, z, control, generator)
+        return self._teacher_forced(events, z, control)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
         """-log p(events) (B,) in nats, summed over steps."""
@@ -84,18 +86,53 @@ class LstmDecoder(nn.Module):
         check_temperature(temperature)
         return self._run(z, steps, control, lambda logits, t: self.output.sample(logits, temperature, generator))
 
-    def _mix(
-        self, events: Tensor, z: Tensor, control: Tensor | None, probability: float, generator: torch.Generator | None
-    ) -> Tensor:
-        """Events, each replaced with a probability by a draw from the model, which saw the mixture before it."""
+    def _teacher_forced(self, events: Tensor, z: Tensor, control: Tensor | None) -> Logits:
+        """Logits (B, T, V) at every step of events (B, T, ...) given those before it."""
+        z = z if z.dim() == 3 else z.unsqueeze(1)
+        (batch, segments, _), steps = z.shape, events.shape[1]
+        length = segment_length(steps, segments)
+        codes = self.output.feedback(events)
+        previous = torch.cat([self._none(codes[:, :1]), codes[:, :-1]], dim=1)
+        z = z.flatten(0, 1)  # (B * S, Z)
+        extra = z.unsqueeze(1)
+        if control is not None:
+            extra = torch.cat([extra.expand(-1, length, -1), control.reshape(len(z), length, -1)], dim=-1)
+        hidden = self.stack(previous.reshape(len(z), length, *codes.shape[2:]), z, extra)
+        return self.output.split(self.projection(hidden).reshape(batch, steps, -1))
+
+    def _kept(self, events: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
+        """Which events (B, T, ...) scheduled sampling leaves as they are, (B, T, 1 ...): a coin for each step."""
         keep = uniform(events.shape[:2], events.device, generator) >= probability
-        keep = keep.reshape(*keep.shape, *(1 for _ in self.output.shape))
+        return keep.reshape(*keep.shape, *(1 for _ in self.output.shape))
+
+    def _mix(
+        self, events: Tensor, keep: Tensor, z: Tensor, control: Tensor | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """Events where `keep` (B, T, ...) says so, else draws from the model, which saw the mixture before each."""
 
         def choose(logits: Logits, t: int) -> Tensor:
             drawn = self.output.sample(logits, self.output.scheduled_temperature, generator)
             return torch.where(keep[:, t], events[:, t], drawn)
 
         return self._run(z, events.shape[1], control, choose)
+
+    @torch.no_grad()
+    def _mix_at_once(
+        self,
+        events: Tensor,
+        keep: Tensor,
+        z: Tensor,
+        control: Tensor | None,
+        passes: int,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """As `_mix`, but the model saw the mixture of the pass before; as many passes as steps would be the same."""
+        mixed = events
+        for _ in range(passes):
+            logits = self._teacher_forced(mixed, z, control)
+            drawn = self.output.sample(each_step(logits), self.output.scheduled_temperature, generator)
+            mixed = torch.where(keep, events, drawn.reshape(events.shape))
+        return mixed
 
     def _run(self, z: Tensor, steps: int, control: Tensor | None, choose: Callable[[Logits, int], Tensor]) -> Tensor:
         """Events (B, T, ...), one by one: choose(logits, t) gives step t's, (B, ...), which step t + 1 sees."""
@@ -143,12 +180,13 @@ class SplitDecoder(nn.Module):
         control: Tensor | None = None,
         *,
         sampling_probability: float = 0.0,
+        sampling_passes: int = 0,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """`LstmDecoder.logits` of each part, (B, T, V) each."""
-        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "generator": generator}
+        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "sampling_passes": sampling_passes}
         parts = zip(self.parts, events.unbind(-1), strict=True)
-        return tuple(cast(Tensor, part.logits(of, z, control, **mixing)) for part, of in parts)
+        return tuple(cast(Tensor, part.logits(of, z, control, generator=generator, **mixing)) for part, of in parts)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
         """-log p(events) (B,) in nats, summed over parts and steps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,8 @@ class MusicVAE(Vae):
 
     Every `events` is (B, T, *output.shape) with T = steps, of any integer dtype unless `output.floating`; every
     `control` is (B, T, C) with C = control_size and required where C > 0. `hierarchical` encoders and decoders see
-    `segments` equal segments; a hierarchical decoder of several classes a step has a core for each. In training,
+    `segments` equal segments; a hierarchical decoder of several classes a step has a core for each, and with
+    `independent_segments` no segment sees the events of another. In training,
     `dropout` is the probability with which each element of an LSTM layer's input is dropped (1 - Magenta's keep
     probability). `informative_start` begins training with a posterior that says much and a decoder that hears it, where
     Magenta's are nearly constant. With encoder "none" the model decodes only, and has no posterior.
@@ -47,6 +48,7 @@ class MusicVAE(Vae):
         conductor_sizes: Sequence[int] | None = None,
         control_size: int = 0,
         dropout: float = 0.0,
+        independent_segments: bool = False,
         informative_start: bool = False,
     ) -> None:
         super().__init__()
@@ -72,7 +74,9 @@ class MusicVAE(Vae):
                 core = SplitDecoder(output, parts)
             else:
                 core = build(output, z_size=conductor_sizes[-1])
-            self.decoder = HierarchicalLstmDecoder(core, conductor_sizes, z_size, segments)
+            self.decoder = HierarchicalLstmDecoder(
+                core, conductor_sizes, z_size, segments, independent=independent_segments
+            )
         if informative_start:
             self._start_informative()
 
@@ -96,15 +100,17 @@ class MusicVAE(Vae):
         control: Tensor | None = None,
         *,
         sampling_probability: float = 0.0,
+        sampling_passes: int = 0,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) of events (B, T, ...), a tuple of 3 for trios, given z (B, Z) and the events before.
 
-        `sampling_probability` is that of scheduled sampling, see `LstmDecoder.logits`.
+        `sampling_probability` and `sampling_passes` are those of scheduled sampling, see `LstmDecoder.logits`.
         """
         events = self._check_events(events)
         z, control = self._check_z(z, len(events)), self._check_control(control, len(events))
-        return self.decoder.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
+        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "sampling_passes": sampling_passes}
+        return self.decoder.logits(events, z, control, generator=generator, **mixing)
 
     def decode(
         self,

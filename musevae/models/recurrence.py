@@ -43,7 +43,7 @@ def looked_up_backward(x: Tensor, table: Tensor, d_rows: Tensor) -> Tensor:
 
 
 def tanh(x: Tensor, out: Tensor) -> Tensor:
-    """Write tanh(x) into `out`, as 2 sigmoid(2x) - 1, which a CPU has sooner."""
+    """Put the hyperbolic tangent of x into `out`: 2 sigmoid(2x) - 1, which a CPU has sooner."""
     return torch.mul(x, 2, out=out).sigmoid_().mul_(2).sub_(1)
 
 
