@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from musevae.models.lstm import LstmStack, glorot_linear
 from musevae.models.outputs import Logits, Output, check_temperature, uniform
+from musevae.models.replay import recorded
 from musevae.models.stepping import Stepper
 
 
@@ -84,7 +85,7 @@ class LstmDecoder(nn.Module):
     ) -> Tensor:
         """Events (B, T, ...) drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
         check_temperature(temperature)
-        return self._run(z, steps, control, lambda logits, t: self.output.sample(logits, temperature, generator))
+        return self._run(z, steps, control, temperature, generator)
 
     def _teacher_forced(self, events: Tensor, z: Tensor, control: Tensor | None) -> Logits:
         """Logits (B, T, V) at every step of events (B, T, ...) given those before it."""
@@ -110,11 +111,10 @@ class LstmDecoder(nn.Module):
     ) -> Tensor:
         """Events where `keep` (B, T, ...) says so, else draws from the model, which saw the mixture before each."""
 
-        def choose(logits: Logits, t: int) -> Tensor:
-            drawn = self.output.sample(logits, self.output.scheduled_temperature, generator)
+        def mix(drawn: Tensor, t: int) -> Tensor:
             return torch.where(keep[:, t], events[:, t], drawn)
 
-        return self._run(z, events.shape[1], control, choose)
+        return self._run(z, events.shape[1], control, self.output.scheduled_temperature, generator, mix)
 
     @torch.no_grad()
     def _mix_at_once(
@@ -134,27 +134,42 @@ class LstmDecoder(nn.Module):
             mixed = torch.where(keep, events, drawn.reshape(events.shape))
         return mixed
 
-    def _run(self, z: Tensor, steps: int, control: Tensor | None, choose: Callable[[Logits, int], Tensor]) -> Tensor:
-        """Events (B, T, ...), one by one: choose(logits, t) gives step t's, (B, ...), which step t + 1 sees."""
+    def _run(
+        self,
+        z: Tensor,
+        steps: int,
+        control: Tensor | None,
+        temperature: float,
+        generator: torch.Generator | None,
+        mix: Callable[[Tensor, int], Tensor] = lambda drawn, t: drawn,
+    ) -> Tensor:
+        """Events (B, T, ...), one by one: step t + 1 sees mix(drawn, t), (B, ...), of the event drawn at step t."""
         with torch.inference_mode():
             z = z if z.dim() == 3 else z.unsqueeze(1)
             batch, segments, _ = z.shape
             length = segment_length(steps, segments)
             stepper = Stepper(self.stack, self.projection, self.output.feedback_size, z)
-            shape = (batch, *self.output.shape)
-            previous = self._none(self.output.feedback(torch.zeros(shape, dtype=torch.int64, device=z.device)))
-            events: list[Tensor] = []
+            dtype = z.dtype if self.output.floating else torch.int64
+            events = torch.zeros(batch, steps, *self.output.shape, dtype=dtype, device=z.device)
+            previous = self._none(self.output.feedback(events[:, 0]))
+            control_now = None if control is None else control[:, 0].clone()
+
+            def step() -> Tensor:
+                logits = self.output.split(stepper.step(previous, control_now))
+                return self.output.sample(logits, temperature, generator)
+
+            draw = recorded(step, z.device, generator)
             for t in range(steps):
                 if t % length == 0:
                     stepper.start(t // length)
-                logits = stepper.step(previous, None if control is None else control[:, t])
-                event = choose(self.output.split(logits), t)
+                if control is not None and control_now is not None:
+                    control_now.copy_(control[:, t])
+                event = mix(draw(), t)
                 if self.output.ends and t % length:
-                    event = event.masked_fill(events[-1] >= self.output.size - 1, self.output.size)
-                events.append(event)
-                previous = self.output.feedback(event)
-            result = torch.stack(events, dim=1)
-        return result.clone()  # no longer an inference tensor: it may be trained on
+                    event = event.masked_fill(events[:, t - 1] >= self.output.size - 1, self.output.size)
+                events[:, t] = event
+                previous.copy_(self.output.feedback(event))
+        return events.clone()  # no longer an inference tensor: it may be trained on
 
     def _none(self, codes: Tensor) -> Tensor:
         """What stands for no event, shaped as the codes of events."""

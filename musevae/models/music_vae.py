@@ -164,8 +164,9 @@ class MusicVAE(Vae):
         if self.output.floating:
             return events.to(self._dtype)
         events = events.long()
-        limits = torch.tensor(self.output.limits, device=events.device)
-        if not events.is_cuda and not ((events >= 0) & (events < limits)).all():  # a GPU would have to wait for it
+        if events.is_cuda:
+            return events  # a look at them would have to wait for the GPU
+        if not ((events >= 0) & (events < torch.tensor(self.output.limits))).all():
             raise ValueError(f"events reach {events.min()}..{events.max()}; they must be below {self.output.limits}")
         return events
 
