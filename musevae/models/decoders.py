@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,22 @@ from musevae.models.lstm import LstmStack, glorot_linear
 from musevae.models.outputs import Logits, Output, check_temperature, uniform
 from musevae.models.replay import recorded
 from musevae.models.stepping import Stepper
+
+
+@dataclass(frozen=True)
+class ScheduledSampling:
+    """With a probability, for each example and step alone, the next step sees a draw at temperature 1, not the event.
+
+    The draws are made step by step, each given the mixture before it and without dropout (Bengio et al. 2015); or, with
+    `passes`, at all steps at once, each given the mixture of the pass before, which begins with the events themselves
+    (Duckworth et al. 2019: one such pass, two with that of the loss).
+    """
+
+    probability: float = 0.0
+    passes: int = 0
+
+
+TEACHER_FORCING = ScheduledSampling()
 
 
 def segment_length(steps: int, segments: int) -> int:
@@ -47,22 +64,18 @@ class LstmDecoder(nn.Module):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
-        sampling_passes: int = 0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) at every step of events (B, T, ...) given the events before it (teacher forcing).
 
-        Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step alone, the next
-        step sees an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw,
-        so the draws come first, and all logits then follow from the mixture at once. The draws are made step by step,
-        each given the mixture before it (without dropout), or in so many `sampling_passes` over the whole sequence,
-        each given the mixture of the pass before: one pass of two in all, or more (Duckworth et al. 2019).
+        With scheduled `sampling`, some of the events before are draws from the model's own output. No gradient flows
+        through a draw, so the draws come first, and all logits then follow from the mixture at once.
         """
-        if sampling_probability > 0:
-            keep = self._kept(events, sampling_probability, generator)
-            if sampling_passes:
-                events = self._mix_at_once(events, keep, z, control, sampling_passes, generator)
+        if sampling.probability > 0:
+            keep = self._kept(events, sampling.probability, generator)
+            if sampling.passes:
+                events = self._mix_at_once(events, keep, z, control, sampling.passes, generator)
             else:
                 events = self._mix(events, keep, z, control, generator)
         return self._teacher_forced(events, z, control)
@@ -194,14 +207,13 @@ class SplitDecoder(nn.Module):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
-        sampling_passes: int = 0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """`LstmDecoder.logits` of each part, (B, T, V) each."""
-        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "sampling_passes": sampling_passes}
         parts = zip(self.parts, events.unbind(-1), strict=True)
-        return tuple(cast(Tensor, part.logits(of, z, control, generator=generator, **mixing)) for part, of in parts)
+        logits = (part.logits(of, z, control, sampling=sampling, generator=generator) for part, of in parts)
+        return tuple(cast(Tensor, own) for own in logits)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
         """-log p(events) (B,) in nats, summed over parts and steps."""

@@ -6,12 +6,11 @@ Roberts et al. 2018, section 3.2, as in Magenta's HierarchicalLstmDecoder with `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder, SplitDecoder, segment_length
+from musevae.models.decoders import TEACHER_FORCING, LstmDecoder, ScheduledSampling, SplitDecoder, segment_length
 from musevae.models.lstm import LstmStack
 from musevae.models.outputs import Logits, Output
 
@@ -54,17 +53,15 @@ class HierarchicalLstmDecoder(nn.Module):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
-        sampling_passes: int = 0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) for events (B, T, ...) and z (B, Z): `LstmDecoder.logits`, all segments at once."""
-        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "sampling_passes": sampling_passes}
         embeddings = self.embeddings(z)
         if not self.independent:
-            return self.core.logits(events, embeddings, control, generator=generator, **mixing)
+            return self.core.logits(events, embeddings, control, sampling=sampling, generator=generator)
         rows = self._rows(events), embeddings.flatten(0, 1), None if control is None else self._rows(control)
-        logits = self.core.logits(*rows, generator=generator, **mixing)
+        logits = self.core.logits(*rows, sampling=sampling, generator=generator)
         return self._whole(logits) if isinstance(logits, Tensor) else tuple(map(self._whole, logits))
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:

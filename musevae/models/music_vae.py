@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder, SplitDecoder
+from musevae.models.decoders import TEACHER_FORCING, LstmDecoder, ScheduledSampling, SplitDecoder
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
 from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.hierarchical import HierarchicalLstmDecoder
@@ -99,18 +99,16 @@ class MusicVAE(Vae):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
-        sampling_passes: int = 0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) of events (B, T, ...), a tuple of 3 for trios, given z (B, Z) and the events before.
 
-        `sampling_probability` and `sampling_passes` are those of scheduled sampling, see `LstmDecoder.logits`.
+        Those before may be mixed with the model's own by scheduled `sampling`, see `LstmDecoder.logits`.
         """
         events = self._check_events(events)
         z, control = self._check_z(z, len(events)), self._check_control(control, len(events))
-        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "sampling_passes": sampling_passes}
-        return self.decoder.logits(events, z, control, generator=generator, **mixing)
+        return self.decoder.logits(events, z, control, sampling=sampling, generator=generator)
 
     def decode(
         self,
@@ -136,7 +134,7 @@ class MusicVAE(Vae):
         z: Tensor,
         condition: Tensor | None = None,
         generator: torch.Generator | None = None,
-        **decoding: float,
+        **decoding: Any,  # noqa: ANN401 - what a kind of model adds
     ) -> Tensor:
         """-log p(x|z) (B,) in nats of events x (B, T, ...) under a control, by logits with such `decoding`."""
         logits = self.logits(x, z, condition, generator=generator, **decoding)

@@ -39,7 +39,7 @@ class Task(ABC):
     def validation(self, draw: Generator) -> Iterator[Batch]:
         """All that is held out."""
 
-    def decoding(self, step: int) -> Mapping[str, float]:
+    def decoding(self, step: int) -> Mapping[str, Any]:
         """What the decoder is told at a step, besides z."""
         return {}
 

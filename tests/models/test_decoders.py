@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder, SplitDecoder
+from musevae.models.decoders import LstmDecoder, ScheduledSampling, SplitDecoder
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.outputs import Categorical, MultiCategorical, sample
 from musevae.models.stepping import Stepper
@@ -111,11 +111,11 @@ def test_decoded_events_can_be_trained_on(decoder: Decoder, z: Tensor) -> None:
 
 
 def test_scheduled_sampling_with_probability_0_is_teacher_forcing(decoder: Decoder, events: Tensor, z: Tensor) -> None:
-    assert torch.equal(decoder.logits(events, z, sampling_probability=0.0), decoder.logits(events, z))
+    assert torch.equal(decoder.logits(events, z, sampling=ScheduledSampling(0.0)), decoder.logits(events, z))
 
 
 def test_scheduled_sampling_with_probability_1_is_free_running(decoder: Decoder, events: Tensor, z: Tensor) -> None:
-    logits = decoder.logits(events, z, sampling_probability=1.0, generator=seed(5))
+    logits = decoder.logits(events, z, sampling=ScheduledSampling(1.0), generator=seed(5))
     draw = seed(5)
     torch.rand(B, T, generator=draw)  # the coins come first
     torch.testing.assert_close(logits, decoder.logits(decoder.decode(z, T, 1.0, draw), z))
@@ -126,7 +126,7 @@ def test_passes_of_scheduled_sampling_draw_at_all_steps_at_once(
     decoder: Decoder, events: Tensor, z: Tensor, passes: int
 ) -> None:
     """With probability 1, each pass draws every event given those of the pass before."""
-    logits = decoder.logits(events, z, sampling_probability=1.0, sampling_passes=passes, generator=seed(5))
+    logits = decoder.logits(events, z, sampling=ScheduledSampling(1.0, passes), generator=seed(5))
     draw = seed(5)
     torch.rand(B, T, generator=draw)  # the coins come first
     for _ in range(passes):
@@ -141,8 +141,7 @@ def test_as_many_passes_as_steps_are_scheduled_sampling_step_by_step(
     core = decoder if isinstance(decoder, LstmDecoder) else decoder.core
     core.projection.weight.data *= 1e6
     exact, passes = (
-        decoder.logits(events, z, sampling_probability=0.5, sampling_passes=passes, generator=seed(5))
-        for passes in (0, T)
+        decoder.logits(events, z, sampling=ScheduledSampling(0.5, passes), generator=seed(5)) for passes in (0, T)
     )
     torch.testing.assert_close(passes, exact)
 
@@ -161,7 +160,7 @@ def test_scheduled_sampling_tosses_a_coin_for_each_example_and_step() -> None:
 
 def test_gradients_flow_through_the_logits_of_scheduled_sampling(decoder: Decoder, events: Tensor, z: Tensor) -> None:
     z.requires_grad_()
-    decoder.logits(events, z, sampling_probability=0.5, generator=seed(0)).sum().backward()
+    decoder.logits(events, z, sampling=ScheduledSampling(0.5), generator=seed(0)).sum().backward()
     assert z.grad is not None
     assert z.grad.abs().min() > 0
 
