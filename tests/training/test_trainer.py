@@ -403,6 +403,35 @@ def test_loss_that_is_no_number_stops_the_run_and_the_last_good_checkpoint_stays
     assert same(state(result.run), before)
 
 
+def test_device_that_is_not_waited_for_stops_at_the_next_line_of_the_log(
+    tiny: Config, dataset: Path, result: TrainResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps in between change nothing, and the message names the first that went wrong."""
+    before = state(result.run)
+    monkeypatch.setattr("musevae.training.trainer.WAITED_FOR", ())
+    monkeypatch.setattr("musevae.training.schedules.beta", lambda config, step: float("nan") if step > 8 else 0.1)
+    with pytest.raises(DivergedError, match=r"not finite at step 9 \(loss nan, .* of step 8, with a lower"):
+        train(tiny, dataset, result.run, steps=20, resume=True, settings=["train.log_every=4"])
+    assert same(state(result.run), before)
+
+
+@pytest.mark.parametrize("waited_for", ["cpu", ""])
+def test_run_is_the_same_whenever_its_figures_are_looked_at(
+    tiny: Config, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waited_for: str
+) -> None:
+    """Steps that are left out among them: the limit is a norm in the middle."""
+    train(tiny, dataset, tmp_path / "all", settings=["train.log_every=1"])
+    norms = sorted(line["gradient_norm"] for line in log(tmp_path / "all") if line["kind"] == "train")
+    settings = [f"train.skip_norm={norms[len(norms) // 2]}"]
+    train(tiny, dataset, tmp_path / "here", settings=settings)
+    monkeypatch.setattr("musevae.training.trainer.WAITED_FOR", (waited_for,))
+    train(tiny, dataset, tmp_path / "there", settings=settings)
+    assert same(state(tmp_path / "here"), state(tmp_path / "there"))
+    skipped = [log(tmp_path / run)[-1]["skipped"] for run in ("here", "there")]
+    assert skipped[0] == skipped[1]
+    assert 0 < skipped[0] < 8
+
+
 def test_run_that_diverges_before_its_first_checkpoint_is_started_again(
     tiny: Config, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
