@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import torch
 from tqdm import tqdm
 
 from musevae import load
@@ -61,6 +62,22 @@ def test_train_json(musevae: Command, dataset: Path) -> None:
     report = musevae.json("train", "melody-2bar", *options)
     assert report.pop("validation_loss_nats") > 0
     assert report == {"command": "train", "preset": "melody-2bar", "run": "x", "steps": 1, "seed": 3}
+
+
+def test_resumed_run_has_the_threads_that_it_had(
+    musevae: Command, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number that the machine's load would suggest may be another by now, and sums be rounded otherwise."""
+    options = ["train", "melody-2bar", "--data", str(dataset), "--run", "x", "--steps"]
+    musevae.succeeds(*options, "1", "--threads", "1", *SMALLER)
+    chosen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("musevae.training.threads.threads", lambda config, batch: 2)
+    musevae.succeeds(*options, "2", "--resume")
+    assert chosen == [1]
+    musevae.succeeds("evaluate", "x", "--data", str(dataset))
+    assert chosen == [1, 2]
 
 
 def test_fine_tuning_starts_from_any_model(musevae: Command, model_folder: Path, dataset: Path) -> None:
