@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import cast
 
@@ -116,7 +117,10 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
     h, c = state or x.new_zeros(2, len(x), layer.hidden_size)
     states = [part.to(dtype).expand(1 + layer.bidirectional, -1, -1).contiguous() for part in (h, c)]
     weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
-    with torch.autocast(device, enabled=False):
+    with torch.autocast(device, enabled=False), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "RNN module weights"
+        )  # are not one piece of memory: cast anew, how could they
         training = layer.training
         outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, training, layer.bidirectional, True)[0]
     return outputs
