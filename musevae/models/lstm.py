@@ -118,9 +118,7 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
     states = [part.to(dtype).expand(1 + layer.bidirectional, -1, -1).contiguous() for part in (h, c)]
     weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
     with torch.autocast(device, enabled=False), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "RNN module weights"
-        )  # are not one piece of memory: cast anew, how could they
+        warnings.filterwarnings("ignore", "RNN module weights")  # ... are not one piece of memory: they are cast anew
         training = layer.training
         outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, training, layer.bidirectional, True)[0]
     return outputs
