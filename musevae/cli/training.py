@@ -130,6 +130,7 @@ def say_cost(preset: str, settings: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         report = {"command": "train", "preset": preset, "dry_run": True, "parameters": found.parameters}
         totals = {"flops_per_example": flops, "batch_size": found.batch_size, "memory_bytes": memory}
+        totals["gpu_memory_bytes"] = found.gpu_memory_bytes
         click.echo(json.dumps({**report, **totals, "layers": [vars(layer) for layer in found.layers]}, indent=2))
         return
     click.echo(LAYER_ROW.format("layer", "kind", "size", "parameters", "steps", "MFLOP"))
@@ -140,6 +141,7 @@ def say_cost(preset: str, settings: tuple[str, ...], as_json: bool) -> None:
     click.echo(f"{flops['forward'] / 1e6:,.1f} MFLOP an example forward, {flops['backward'] / 1e6:,.1f} backward")
     parts = ", ".join(f"{name} {size / 1e6:,.1f}" for name, size in memory.items() if name != "total")
     click.echo(f"{memory['total'] / 1e6:,.1f} MB for batches of {found.batch_size}: {parts}")
+    click.echo(f"{found.gpu_memory_bytes / 1e6:,.1f} MB on a GPU, where activations have 16 bits")
 
 
 def given(name: str, value: Path | None) -> Path:

@@ -101,8 +101,9 @@ def test_a_dry_run_says_what_training_costs_and_makes_nothing(musevae: Command) 
         "32",
         "45.35",
     ]
-    assert lines[-3:-1] == ["1,417,562 parameters", "78.3 MFLOP an example forward, 156.6 backward"]
-    assert lines[-1].startswith("75.8 MB for batches of 64: weights 5.7, ")
+    assert lines[-4:-2] == ["1,417,562 parameters", "78.3 MFLOP an example forward, 156.6 backward"]
+    assert lines[-2].startswith("75.8 MB for batches of 64: weights 5.7, ")
+    assert lines[-1] == "52.1 MB on a GPU, where activations have 16 bits"
     assert not list(Path().iterdir())
 
 
