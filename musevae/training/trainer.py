@@ -30,6 +30,7 @@ from musevae.training.task import Task
 from musevae.vaes import build, save_model
 
 VALIDATION_SEED = 1
+ASKED_EVERY = 8  # steps
 WAITED_FOR = ("cpu",)  # devices whose figures are looked at in every step, those of others when a line is logged
 
 Progress = Callable[[Mapping[str, float], int], None]  # the figures of a log line, the steps that there will be
@@ -84,7 +85,7 @@ class Trainer:
 
     def _loop(self, steps: int, stop: Event, progress: Progress | None, profiler: Profiler | None) -> None:
         sums, since = Averages(), time.perf_counter()
-        while self.step < steps and not self.world.any(stop.is_set(), self.device):
+        while self.step < steps and not self._stopped(stop):
             sums.add(self._update(self.batches.indices(self.step)))
             self.step += 1
             logged = self.step % self.train.log_every == 0 or self.step == steps
@@ -100,6 +101,12 @@ class Trainer:
                 self._checkpoint()
             if profiler:
                 profiler.step()
+
+    def _stopped(self, stop: Event) -> bool:
+        """Whether any process was asked to stop; several ask each other every few steps only, as all wait for it."""
+        if self.world.size > 1 and self.step % ASKED_EVERY:
+            return False
+        return self.world.any(stop.is_set(), self.device)
 
     def initialise(self, folder: Path) -> None:
         """Start from the weights of another model of the same architecture."""

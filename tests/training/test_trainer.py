@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from musevae.music.shards import DatasetError
 from musevae.training.datasets import open_dataset, spread
 from musevae.training.evaluate import evaluate
 from musevae.training.run import train
-from musevae.training.trainer import DivergedError, Progress, TrainResult
+from musevae.training.trainer import DivergedError, Progress, Trainer, TrainResult
 from musevae.vaes import MusicVAE, load_model
 
 LAST, PREVIOUS = Path("last", "state.safetensors"), Path("last", "previous.safetensors")
@@ -438,6 +439,17 @@ def test_run_that_diverges_before_its_first_checkpoint_is_started_again(
     monkeypatch.setattr("musevae.training.schedules.beta", lambda *_: float("nan"))
     with pytest.raises(DivergedError, match=r"at step 0 .*: start again with a lower"):
         train(tiny, dataset, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("processes", "asked"), [(1, [0, 1, 2, 8, 9]), (2, [0, 8])])
+def test_several_processes_ask_each_other_to_stop_every_few_steps_only(processes: int, asked: list[int]) -> None:
+    """All wait for the answer, which on GPUs is what a step must not do."""
+    stop, found = threading.Event(), []
+    stop.set()
+    trainer = SimpleNamespace(device=None, world=SimpleNamespace(size=processes, any=lambda flag, device: flag))
+    for trainer.step in (0, 1, 2, 8, 9):
+        found += [trainer.step] if Trainer._stopped(cast(Trainer, trainer), stop) else []
+    assert found == asked
 
 
 def test_validation_windows_are_spread_over_the_split() -> None:
