@@ -87,9 +87,10 @@ def run_layer(
 
     x is float (B, T, D), or classes (B, T) or (B, T, K) int64 that stand for vectors with (K) ones, the class after the
     last for zeros; to either the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a
-    GPU this is cuDNN's layer; elsewhere a one's product is a row of a table, and a constant's is taken once.
+    GPU, and for vectors alone, this is PyTorch's kernel (cuDNN's, oneDNN's); else a one's product is a row of a table,
+    and a constant's is taken once.
     """
-    if x.is_cuda or dropout:
+    if x.is_cuda or dropout or (x.is_floating_point() and extra is None):
         return fused(layer, F.dropout(dense(x, extra, layer.input_size), dropout), state)
     if extra is not None and extra.shape[1] > 1:
         x, extra = dense(x, extra, layer.input_size), None
@@ -119,8 +120,8 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
     weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
     with torch.autocast(device, enabled=False), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "RNN module weights")  # ... are not one piece of memory: they are cast anew
-        training = layer.training
-        outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, training, layer.bidirectional, True)[0]
+        kept = torch.is_grad_enabled()  # what the backward pass needs
+        outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, kept, layer.bidirectional, True)[0]
     return outputs
 
 

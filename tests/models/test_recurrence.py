@@ -68,6 +68,15 @@ def test_fused_kernel_and_recurrence_give_the_same(bidirectional: bool) -> None:
     torch.testing.assert_close(run_layer(layer, events), layer(written_out)[0])
 
 
+@pytest.mark.parametrize("extra", [None, torch.ones(3, 1, 2)])
+def test_gradients_are_the_same_in_evaluation_mode(extra: Tensor | None) -> None:
+    """Those of an attribute along z, say, are wanted there."""
+    torch.manual_seed(0)
+    layer, x = lstm_layer(6, 4), torch.randn(3, 7, 6 if extra is None else 4, requires_grad=True)
+    of = [torch.autograd.grad(run_layer(layer.train(mode), x, extra=extra).sum(), x)[0] for mode in (True, False)]
+    torch.testing.assert_close(*of)
+
+
 def test_fused_kernel_keeps_to_the_dtype_of_autocast() -> None:
     layer, x = lstm_layer(6, 4), torch.randn(3, 7, 6)
     with torch.autocast("cpu", torch.bfloat16):
