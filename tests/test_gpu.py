@@ -9,8 +9,10 @@ import torch
 
 from musevae import train
 from musevae.config import Config
+from musevae.models import decoders
 from musevae.models.draw import Draw
 from musevae.models.likelihoods import Bernoulli
+from musevae.models.replay import recorded
 from musevae.vaes import MusicVAE, load_model
 
 pytestmark = [
@@ -47,6 +49,44 @@ def test_draw_on_the_gpu_has_the_elbo_of_the_cpu(attention: tuple[int, int] | No
     torch.testing.assert_close(mixed, found, atol=1, rtol=0.01)
     mixed.mean().backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in draw.parameters())
+
+
+@pytest.mark.parametrize("preset", ["melody-2bar", "drums-2bar", "trio-16bar"])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_recorded_steps_decode_as_launched_ones(
+    preset: str, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    vae = MusicVAE.from_preset(preset).cuda().eval()
+    z = torch.randn(4, vae.z_size, device="cuda") * 3
+    replayed, again = (vae.decode(z, temperature, torch.Generator("cuda").manual_seed(1)) for _ in "ab")
+    assert torch.equal(replayed, again)
+    monkeypatch.setattr(decoders, "recorded", lambda step, *_: step)
+    launched = vae.decode(z, temperature, torch.Generator("cuda").manual_seed(1))
+    assert (replayed == launched).double().mean() > 0.99
+
+
+def test_steps_are_recorded_where_the_generator_lets_them() -> None:
+    x = torch.zeros(3, device="cuda")
+
+    def step() -> torch.Tensor:
+        return x.add_(1)
+
+    assert recorded(step, x.device, torch.Generator()) is step
+    replay = recorded(step, x.device)
+    assert replay is not step
+    x.zero_()
+    assert [float(replay()[0]) for _ in range(3)] == [1, 2, 3]
+
+
+def test_step_that_no_graph_holds_is_left_as_it_is() -> None:
+    x = torch.ones(3, device="cuda")
+
+    def step() -> torch.Tensor:
+        return x * float(x.sum())
+
+    assert recorded(step, x.device) is step
+    assert float((x + 1).sum()) == 6  # the device is none the worse for it
 
 
 def test_run_on_the_gpu_can_be_resumed_and_read_anywhere(tiny: Config, dataset: Path, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_preset_carries_its_name_a_line_about_it_and_survives_json(name: str) ->
     assert from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-@pytest.mark.parametrize(("name", "bars"), [("melody-2bar", 2), ("melody-16bar", 16)])
+@pytest.mark.parametrize(("name", "bars"), [("melody-2bar", 2), ("melody-16bar", 16), ("melody-16bar-parallel", 16)])
 def test_our_presets_read_melodies_of_90_classes(name: str, bars: int) -> None:
     events = representation(preset(name).representation)
     assert (events.bars, events.steps, events.classes, events.min_pitch) == (bars, 16 * bars, 90, 21)

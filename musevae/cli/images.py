@@ -88,10 +88,10 @@ def evaluate(
 ) -> None:
     """Measure a model on held-out images."""
     from musevae.cli import progress
-    from musevae.training.evaluate_images import evaluate_images  # torch
+    from musevae.training.evaluate_images import BATCH, evaluate_images  # torch
 
-    use_threads(threads)
     loaded = load(model, device)
+    use_threads(threads, loaded.vae.config, BATCH)
     measure = partial(evaluate_images, loaded.vae, data, split, draws=iwae, images=images, seed=seed)
     with progress.counting("image") as advance:
         figures = measure(progress=advance)

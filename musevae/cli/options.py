@@ -98,7 +98,11 @@ iwae = click.option(
     metavar="K",
     help="Also the bound of K draws of z, which comes nearer to log p(x): iwae_nats.",
 )
-threads = click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+threads = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="CPU threads.  [default: what the model's size, the cores and the machine's load warrant]",
+)
 DEVICE_HELP = "auto, cpu or cuda."
 auto_device = click.option("--device", default="auto", show_default=True, help=DEVICE_HELP)
 cpu_device = click.option("--device", default="cpu", show_default=True, help=DEVICE_HELP)

@@ -18,6 +18,7 @@ from musevae.cli.errors import Interrupted, failure
 from musevae.cli.job import load
 
 if TYPE_CHECKING:
+    from musevae.config import AnyConfig
     from musevae.training.trainer import TrainResult
 
 DATA = partial(click.option, "--data", type=click.Path(path_type=Path), help="Dataset of `musevae prepare`.")
@@ -80,16 +81,23 @@ def run_training(
     init_from: str | None,
     **how: Any,  # noqa: ANN401 - what `musevae.train` takes besides
 ) -> TrainResult:
-    """Train up to the end, as a command does; a complaint where it is not reached."""
+    """Train up to the end, as a command does; a complaint where it is not reached.
+
+    A resumed run has the threads that it had, so that it goes on exactly.
+    """
+    import torch
+
     from musevae import pretrained  # torch
     from musevae.cli import progress
     from musevae.training import distributed
-    from musevae.training.run import train
+    from musevae.training.run import planned, train
 
-    use_threads(threads)
+    config = planned(preset, run, how["settings"], resume=how["resume"])
+    use_threads(threads or config.provenance.get("threads"), config, config.train.batch_size)
     source = pretrained.locate(init_from) if init_from else None
     with training_errors(), progress.training(hidden=distributed.rank() > 0) as advance:
-        result = train(preset, data, run, init_from=source, progress=advance, **how)
+        told = {"threads": torch.get_num_threads()}
+        result = train(preset, data, run, init_from=source, progress=advance, provenance=told, **how)
     if distributed.rank() > 0:  # the first process says it all
         raise click.exceptions.Exit(0 if result.finished else Interrupted.exit_code)
     if not result.finished:
@@ -122,6 +130,7 @@ def say_cost(preset: str, settings: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         report = {"command": "train", "preset": preset, "dry_run": True, "parameters": found.parameters}
         totals = {"flops_per_example": flops, "batch_size": found.batch_size, "memory_bytes": memory}
+        totals["gpu_memory_bytes"] = found.gpu_memory_bytes
         click.echo(json.dumps({**report, **totals, "layers": [vars(layer) for layer in found.layers]}, indent=2))
         return
     click.echo(LAYER_ROW.format("layer", "kind", "size", "parameters", "steps", "MFLOP"))
@@ -132,6 +141,7 @@ def say_cost(preset: str, settings: tuple[str, ...], as_json: bool) -> None:
     click.echo(f"{flops['forward'] / 1e6:,.1f} MFLOP an example forward, {flops['backward'] / 1e6:,.1f} backward")
     parts = ", ".join(f"{name} {size / 1e6:,.1f}" for name, size in memory.items() if name != "total")
     click.echo(f"{memory['total'] / 1e6:,.1f} MB for batches of {found.batch_size}: {parts}")
+    click.echo(f"{found.gpu_memory_bytes / 1e6:,.1f} MB on a GPU, where activations have 16 bits")
 
 
 def given(name: str, value: Path | None) -> Path:
@@ -167,10 +177,10 @@ def evaluate(
     MODEL is a bundled model's name, a model folder or a run folder.
     """
     from musevae.cli import progress
-    from musevae.training.evaluate import evaluate_split  # torch
+    from musevae.training.evaluate import BATCH, evaluate_split  # torch
 
-    use_threads(threads)
     loaded = load(model, device)
+    use_threads(threads, loaded.vae.config, BATCH)
     with progress.counting("window") as advance:
         figures = evaluate_split(loaded.vae, data, split, draws=iwae, seed=seed, progress=advance)
     figures = {"model": loaded.name, "split": split, **figures}
@@ -213,9 +223,16 @@ def resume_command(context: click.Context) -> list[str]:
     return [*command, "--resume"]
 
 
-def use_threads(threads: int | None) -> None:
-    """Let torch use so many CPU threads, never more than there are cores."""
+def use_threads(wanted: int | None, config: AnyConfig, batch: int) -> None:
+    """Let torch use so many CPU threads, never more than there are cores; or, if none are wanted, a sensible number.
+
+    OMP_NUM_THREADS, which torchrun sets too, is left to hold.
+    """
     import torch
 
-    if threads is not None:
-        torch.set_num_threads(min(threads, os.cpu_count() or 1))
+    from musevae.training import threads  # torch
+
+    if wanted is not None:
+        torch.set_num_threads(min(wanted, threads.cores()))
+    elif "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads.threads(config, batch))

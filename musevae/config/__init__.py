@@ -107,6 +107,7 @@ class ModelConfig:
     decoder_sizes: tuple[int, ...] = (256, 256)
     conductor_sizes: tuple[int, ...] | None = None  # the decoder's where None
     segments: int | None = None
+    independent_segments: bool = False  # of a hierarchical decoder: no event crosses the border between two
     control_size: int = 0  # features of each step that are given to encoder and decoder, as chords are
     dropout: float = 0.0  # of the input of each LSTM layer
     nade_hidden: int = 128  # where the events are bits
@@ -123,6 +124,7 @@ class TrainConfig(Optimisation):
     steps: int = 200_000
     sampling: str = "teacher_forcing"  # or "inverse_sigmoid" (scheduled sampling) with `sampling_rate`
     sampling_rate: float = 1000.0
+    sampling_passes: int = 0  # over all steps at once (Duckworth et al. 2019); 0: exactly, step by step
     transpose: int = 0  # semitones either way, drawn afresh for each example of each batch
     drop_drums: float = 0.0  # probability with which each drum of an example is silenced, drawn likewise
 

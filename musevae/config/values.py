@@ -50,6 +50,7 @@ LIMITS = {  # name -> the least and the most that a number may be
     "free_bits": (0, 1e9),
     "free_bits_per_dim": (0, 1e9),
     "sampling_rate": (1, 1e12),
+    "sampling_passes": (0, 1 << 16),
     "transpose": (0, 127),
     "drop_drums": (0, 0.99),
     "clip_norm": (0, 1e30),

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from musevae.models.lstm import LstmStack, glorot_linear
 from musevae.models.outputs import Logits, Output, check_temperature, uniform
+from musevae.models.replay import recorded
 from musevae.models.stepping import Stepper
+
+
+@dataclass(frozen=True)
+class ScheduledSampling:
+    """With a probability, for each example and step alone, the next step sees a draw at temperature 1, not the event.
+
+    The draws are made step by step, each given the mixture before it and without dropout (Bengio et al. 2015); or, with
+    `passes`, at all steps at once, each given the mixture of the pass before, which begins with the events themselves
+    (Duckworth et al. 2019: one such pass, two with that of the loss).
+    """
+
+    probability: float = 0.0
+    passes: int = 0
+
+
+TEACHER_FORCING = ScheduledSampling()
 
 
 def segment_length(steps: int, segments: int) -> int:
@@ -18,6 +36,11 @@ def segment_length(steps: int, segments: int) -> int:
     if steps % segments:
         raise ValueError(f"{steps} steps do not fall into {segments} equal segments")
     return steps // segments
+
+
+def each_step(logits: Logits) -> Logits:
+    """Logits (B, T, V), or a tuple of such, as those of B * T steps, (B * T, V)."""
+    return logits.flatten(0, 1) if isinstance(logits, Tensor) else tuple(part.flatten(0, 1) for part in logits)
 
 
 class LstmDecoder(nn.Module):
@@ -41,28 +64,21 @@ class LstmDecoder(nn.Module):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) at every step of events (B, T, ...) given the events before it (teacher forcing).
 
-        Scheduled sampling (Bengio et al. 2015): with `sampling_probability`, for each example and step alone, the next
-        step sees an event drawn from the model's own output at temperature 1 instead. No gradient flows through a draw,
-        so the draws come first, step by step (without dropout), and all logits then follow from the mixture at once.
+        With scheduled `sampling`, some of the events before are draws from the model's own output. No gradient flows
+        through a draw, so the draws come first, and all logits then follow from the mixture at once.
         """
-        if sampling_probability > 0:
-            events = self._mix(events, z, control, sampling_probability, generator)
-        z = z if z.dim() == 3 else z.unsqueeze(1)
-        (batch, segments, _), steps = z.shape, events.shape[1]
-        length = segment_length(steps, segments)
-        codes = self.output.feedback(events)
-        previous = torch.cat([self._none(codes[:, :1]), codes[:, :-1]], dim=1)
-        z = z.flatten(0, 1)  # (B * S, Z)
-        extra = z.unsqueeze(1)
-        if control is not None:
-            extra = torch.cat([extra.expand(-1, length, -1), control.reshape(len(z), length, -1)], dim=-1)
-        hidden = self.stack(previous.reshape(len(z), length, *codes.shape[2:]), z, extra)
-        return self.output.split(self.projection(hidden).reshape(batch, steps, -1))
+        if sampling.probability > 0:
+            keep = self._kept(events, sampling.probability, generator)
+            if sampling.passes:
+                events = self._mix_at_once(events, keep, z, control, sampling.passes, generator)
+            else:
+                events = self._mix(events, keep, z, control, generator)
+        return self._teacher_forced(events, z, control)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
         """-log p(events) (B,) in nats, summed over steps."""
@@ -82,42 +98,91 @@ class LstmDecoder(nn.Module):
     ) -> Tensor:
         """Events (B, T, ...) drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
         check_temperature(temperature)
-        return self._run(z, steps, control, lambda logits, t: self.output.sample(logits, temperature, generator))
+        return self._run(z, steps, control, temperature, generator)
+
+    def _teacher_forced(self, events: Tensor, z: Tensor, control: Tensor | None) -> Logits:
+        """Logits (B, T, V) at every step of events (B, T, ...) given those before it."""
+        z = z if z.dim() == 3 else z.unsqueeze(1)
+        (batch, segments, _), steps = z.shape, events.shape[1]
+        length = segment_length(steps, segments)
+        codes = self.output.feedback(events)
+        previous = torch.cat([self._none(codes[:, :1]), codes[:, :-1]], dim=1)
+        z = z.flatten(0, 1)  # (B * S, Z)
+        extra = z.unsqueeze(1)
+        if control is not None:
+            extra = torch.cat([extra.expand(-1, length, -1), control.reshape(len(z), length, -1)], dim=-1)
+        hidden = self.stack(previous.reshape(len(z), length, *codes.shape[2:]), z, extra)
+        return self.output.split(self.projection(hidden).reshape(batch, steps, -1))
+
+    def _kept(self, events: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
+        """Which events (B, T, ...) scheduled sampling leaves as they are, (B, T, 1 ...): a coin for each step."""
+        keep = uniform(events.shape[:2], events.device, generator) >= probability
+        return keep.reshape(*keep.shape, *(1 for _ in self.output.shape))
 
     def _mix(
-        self, events: Tensor, z: Tensor, control: Tensor | None, probability: float, generator: torch.Generator | None
+        self, events: Tensor, keep: Tensor, z: Tensor, control: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
-        """Events, each replaced with a probability by a draw from the model, which saw the mixture before it."""
-        keep = uniform(events.shape[:2], events.device, generator) >= probability
-        keep = keep.reshape(*keep.shape, *(1 for _ in self.output.shape))
+        """Events where `keep` (B, T, ...) says so, else draws from the model, which saw the mixture before each."""
 
-        def choose(logits: Logits, t: int) -> Tensor:
-            drawn = self.output.sample(logits, self.output.scheduled_temperature, generator)
+        def mix(drawn: Tensor, t: int) -> Tensor:
             return torch.where(keep[:, t], events[:, t], drawn)
 
-        return self._run(z, events.shape[1], control, choose)
+        return self._run(z, events.shape[1], control, self.output.scheduled_temperature, generator, mix)
 
-    def _run(self, z: Tensor, steps: int, control: Tensor | None, choose: Callable[[Logits, int], Tensor]) -> Tensor:
-        """Events (B, T, ...), one by one: choose(logits, t) gives step t's, (B, ...), which step t + 1 sees."""
+    @torch.no_grad()
+    def _mix_at_once(
+        self,
+        events: Tensor,
+        keep: Tensor,
+        z: Tensor,
+        control: Tensor | None,
+        passes: int,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """As `_mix`, but the model saw the mixture of the pass before; as many passes as steps would be the same."""
+        mixed = events
+        for _ in range(passes):
+            logits = self._teacher_forced(mixed, z, control)
+            drawn = self.output.sample(each_step(logits), self.output.scheduled_temperature, generator)
+            mixed = torch.where(keep, events, drawn.reshape(events.shape))
+        return mixed
+
+    def _run(
+        self,
+        z: Tensor,
+        steps: int,
+        control: Tensor | None,
+        temperature: float,
+        generator: torch.Generator | None,
+        mix: Callable[[Tensor, int], Tensor] = lambda drawn, t: drawn,
+    ) -> Tensor:
+        """Events (B, T, ...), one by one: step t + 1 sees mix(drawn, t), (B, ...), of the event drawn at step t."""
         with torch.inference_mode():
             z = z if z.dim() == 3 else z.unsqueeze(1)
             batch, segments, _ = z.shape
             length = segment_length(steps, segments)
             stepper = Stepper(self.stack, self.projection, self.output.feedback_size, z)
-            shape = (batch, *self.output.shape)
-            previous = self._none(self.output.feedback(torch.zeros(shape, dtype=torch.int64, device=z.device)))
-            events: list[Tensor] = []
+            dtype = z.dtype if self.output.floating else torch.int64
+            events = torch.zeros(batch, steps, *self.output.shape, dtype=dtype, device=z.device)
+            previous = self._none(self.output.feedback(events[:, 0]))
+            control_now = None if control is None else control[:, 0].clone()
+
+            def step() -> Tensor:
+                logits = self.output.split(stepper.step(previous, control_now))
+                return self.output.sample(logits, temperature, generator)
+
+            draw = recorded(step, z.device, generator)
             for t in range(steps):
                 if t % length == 0:
                     stepper.start(t // length)
-                logits = stepper.step(previous, None if control is None else control[:, t])
-                event = choose(self.output.split(logits), t)
+                if control is not None and control_now is not None:
+                    control_now.copy_(control[:, t])
+                event = mix(draw(), t)
                 if self.output.ends and t % length:
-                    event = event.masked_fill(events[-1] >= self.output.size - 1, self.output.size)
-                events.append(event)
-                previous = self.output.feedback(event)
-            result = torch.stack(events, dim=1)
-        return result.clone()  # no longer an inference tensor: it may be trained on
+                    event = event.masked_fill(events[:, t - 1] >= self.output.size - 1, self.output.size)
+                events[:, t] = event
+                previous.copy_(self.output.feedback(event))
+        return events.clone()  # no longer an inference tensor: it may be trained on
 
     def _none(self, codes: Tensor) -> Tensor:
         """What stands for no event, shaped as the codes of events."""
@@ -142,13 +207,13 @@ class SplitDecoder(nn.Module):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """`LstmDecoder.logits` of each part, (B, T, V) each."""
-        mixing: dict[str, Any] = {"sampling_probability": sampling_probability, "generator": generator}
         parts = zip(self.parts, events.unbind(-1), strict=True)
-        return tuple(cast(Tensor, part.logits(of, z, control, **mixing)) for part, of in parts)
+        logits = (part.logits(of, z, control, sampling=sampling, generator=generator) for part, of in parts)
+        return tuple(cast(Tensor, own) for own in logits)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
         """-log p(events) (B,) in nats, summed over parts and steps."""

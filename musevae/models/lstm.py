@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import cast
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from musevae.models.recurrence import recur, sigmoids_first
+from musevae.models.recurrence import gates_first, recur
 
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
 
@@ -86,20 +87,21 @@ def run_layer(
 
     x is float (B, T, D), or classes (B, T) or (B, T, K) int64 that stand for vectors with (K) ones, the class after the
     last for zeros; to either the features `extra` (B, T, E) or, the same at every step, (B, 1, E), are appended. On a
-    GPU this is cuDNN's layer; elsewhere a one's product is a row of a table, and a constant's is taken once.
+    GPU, and for vectors alone, this is PyTorch's kernel (cuDNN's, oneDNN's); else a one's product is a row of a table,
+    and a constant's is taken once.
     """
-    if x.is_cuda or dropout:
+    if x.is_cuda or dropout or (x.is_floating_point() and extra is None):
         return fused(layer, F.dropout(dense(x, extra, layer.input_size), dropout), state)
     if extra is not None and extra.shape[1] > 1:
         x, extra = dense(x, extra, layer.input_size), None
     h, c = state or layer.all_weights[0][0].new_zeros(2, len(x), layer.hidden_size)
     directions = []
     for reverse, weights in enumerate(layer.all_weights):
-        w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, weights)
-        table, constant = w_ih.T, b_ih + b_hh
+        w_ih, w_hh, b_ih, b_hh = map(gates_first, weights)
+        table, constant = w_ih.transpose(1, 2), (b_ih + b_hh).unsqueeze(1)
         if extra is not None:
-            table, features = table.tensor_split((layer.input_size - extra.shape[-1],))
-            constant = torch.addmm(constant, extra[:, 0], features)
+            table, features = table.tensor_split((layer.input_size - extra.shape[-1],), dim=1)
+            constant = constant + extra[:, 0] @ features
         if not x.is_floating_point():
             table = F.pad(table, (0, 0, 0, 1))  # the last row: no event
         directions.append(recur(x.transpose(0, 1), table, constant, w_hh, h, c, reverse=bool(reverse)))
@@ -116,9 +118,10 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
     h, c = state or x.new_zeros(2, len(x), layer.hidden_size)
     states = [part.to(dtype).expand(1 + layer.bidirectional, -1, -1).contiguous() for part in (h, c)]
     weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
-    with torch.autocast(device, enabled=False):
-        training = layer.training
-        outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, training, layer.bidirectional, True)[0]
+    with torch.autocast(device, enabled=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "RNN module weights")  # ... are not one piece of memory: they are cast anew
+        kept = torch.is_grad_enabled()  # what the backward pass needs
+        outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, kept, layer.bidirectional, True)[0]
     return outputs
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder, SplitDecoder
+from musevae.models.decoders import TEACHER_FORCING, LstmDecoder, ScheduledSampling, SplitDecoder
 from musevae.models.encoders import BidirectionalLstmEncoder, HierarchicalLstmEncoder, PosteriorHead
 from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.hierarchical import HierarchicalLstmDecoder
@@ -27,7 +27,8 @@ class MusicVAE(Vae):
 
     Every `events` is (B, T, *output.shape) with T = steps, of any integer dtype unless `output.floating`; every
     `control` is (B, T, C) with C = control_size and required where C > 0. `hierarchical` encoders and decoders see
-    `segments` equal segments; a hierarchical decoder of several classes a step has a core for each. In training,
+    `segments` equal segments; a hierarchical decoder of several classes a step has a core for each, and with
+    `independent_segments` no segment sees the events of another. In training,
     `dropout` is the probability with which each element of an LSTM layer's input is dropped (1 - Magenta's keep
     probability). `informative_start` begins training with a posterior that says much and a decoder that hears it, where
     Magenta's are nearly constant. With encoder "none" the model decodes only, and has no posterior.
@@ -47,6 +48,7 @@ class MusicVAE(Vae):
         conductor_sizes: Sequence[int] | None = None,
         control_size: int = 0,
         dropout: float = 0.0,
+        independent_segments: bool = False,
         informative_start: bool = False,
     ) -> None:
         super().__init__()
@@ -72,7 +74,9 @@ class MusicVAE(Vae):
                 core = SplitDecoder(output, parts)
             else:
                 core = build(output, z_size=conductor_sizes[-1])
-            self.decoder = HierarchicalLstmDecoder(core, conductor_sizes, z_size, segments)
+            self.decoder = HierarchicalLstmDecoder(
+                core, conductor_sizes, z_size, segments, independent=independent_segments
+            )
         if informative_start:
             self._start_informative()
 
@@ -95,16 +99,16 @@ class MusicVAE(Vae):
         z: Tensor,
         control: Tensor | None = None,
         *,
-        sampling_probability: float = 0.0,
+        sampling: ScheduledSampling = TEACHER_FORCING,
         generator: torch.Generator | None = None,
     ) -> Logits:
         """Logits (B, T, V) of events (B, T, ...), a tuple of 3 for trios, given z (B, Z) and the events before.
 
-        `sampling_probability` is that of scheduled sampling, see `LstmDecoder.logits`.
+        Those before may be mixed with the model's own by scheduled `sampling`, see `LstmDecoder.logits`.
         """
         events = self._check_events(events)
         z, control = self._check_z(z, len(events)), self._check_control(control, len(events))
-        return self.decoder.logits(events, z, control, sampling_probability=sampling_probability, generator=generator)
+        return self.decoder.logits(events, z, control, sampling=sampling, generator=generator)
 
     def decode(
         self,
@@ -130,7 +134,7 @@ class MusicVAE(Vae):
         z: Tensor,
         condition: Tensor | None = None,
         generator: torch.Generator | None = None,
-        **decoding: float,
+        **decoding: Any,  # noqa: ANN401 - what a kind of model adds
     ) -> Tensor:
         """-log p(x|z) (B,) in nats of events x (B, T, ...) under a control, by logits with such `decoding`."""
         logits = self.logits(x, z, condition, generator=generator, **decoding)
@@ -158,8 +162,9 @@ class MusicVAE(Vae):
         if self.output.floating:
             return events.to(self._dtype)
         events = events.long()
-        limits = torch.tensor(self.output.limits, device=events.device)
-        if not events.is_cuda and not ((events >= 0) & (events < limits)).all():  # a GPU would have to wait for it
+        if events.is_cuda:
+            return events  # a look at them would have to wait for the GPU
+        if not ((events >= 0) & (events < torch.tensor(self.output.limits))).all():
             raise ValueError(f"events reach {events.min()}..{events.max()}; they must be below {self.output.limits}")
         return events
 

@@ -154,7 +154,8 @@ class MultiCategorical(Output):
 
     def inputs(self, events: Tensor) -> Tensor:
         """Events (..., K) as classes of all vocabularies in a row."""
-        return events + torch.tensor(self.offsets, device=events.device)
+        parts = zip(events.unbind(-1), self.offsets, strict=True)
+        return torch.stack([classes + offset for classes, offset in parts], dim=-1)
 
     feedback = inputs
 

@@ -65,6 +65,7 @@ class Stepper:
         self.table = torch.cat([table, torch.zeros_like(table[:1])])  # (V + 1, 4H); the last row: no event yet
         flat = z.transpose(0, 1).flatten(0, 1)  # (S * B, Z)
         self.constants = torch.split(torch.addmm(self.cells[0].bias, flat, w_z), batch)
+        self.constant = torch.empty_like(self.constants[0])  # the present segment's
         self.states = [(torch.split(h, batch), torch.split(c, batch)) for h, c in stack.state(flat)]
 
     def start(self, segment: int) -> None:
@@ -72,7 +73,7 @@ class Stepper:
         for cell, (h, c) in zip(self.cells, self.states, strict=True):
             cell.h.copy_(h[segment])
             cell.c.copy_(c[segment])
-        self.constant = self.constants[segment]
+        self.constant.copy_(self.constants[segment])
 
     def step(self, previous: Tensor, control: Tensor | None = None) -> Tensor:
         """Logits (B, V) of the next event, given the one before, coded as for `run_layer`, and control (B, C)."""

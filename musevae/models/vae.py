@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Generator, Tensor, nn
 
@@ -31,7 +32,7 @@ class Vae(nn.Module, ABC):
         z: Tensor,
         condition: Tensor | None = None,
         generator: Generator | None = None,
-        **decoding: float,
+        **decoding: Any,  # noqa: ANN401 - what a kind of model adds
     ) -> Tensor:
         """-log p(x|z) (B,) in nats; `decoding`, with its `generator`, is what a kind of model adds."""
 
@@ -41,7 +42,7 @@ class Vae(nn.Module, ABC):
         condition: Tensor | None = None,
         generator: Generator | None = None,
         samples: int = 1,
-        **decoding: float,
+        **decoding: Any,  # noqa: ANN401 - what a kind of model adds
     ) -> Elbo:
         """Both terms of the ELBO of x (B, ...), at `samples` draws of z each, in training and evaluation alike."""
         posterior, z = self.infer(x, condition, generator, samples)

@@ -16,8 +16,8 @@ MNIST_MLP_DEEP = replace(
     MNIST_MLP,
     preset="mnist-mlp-deep",
     about="two hidden layers of 512",
-    model=ImageModelConfig(z_size=32, sizes=(512, 512)),
-    train=ImageTrainConfig(epochs=10, learning_rate=1e-3),
+    model=ImageModelConfig(z_size=32, sizes=(512, 512), activation="silu"),
+    train=ImageTrainConfig(epochs=10, learning_rate=2e-3),
 )
 MNIST_AE = replace(
     MNIST_MLP,

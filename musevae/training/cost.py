@@ -71,6 +71,12 @@ class Cost:
         memory = {name: FLOAT_BYTES * count for name, count in numbers.items()}
         return {**memory, "total": sum(memory.values())}
 
+    @property
+    def gpu_memory_bytes(self) -> int:
+        """On a GPU, where activations have 16 bits, and weights a copy in as many."""
+        memory = self.memory_bytes
+        return memory["total"] - memory["activations"] // 2 + memory["weights"] // 2
+
 
 def cost(config: Config) -> Cost:
     """What training this config costs; no weight is made."""

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from musevae.config import Config
+from musevae.models.decoders import ScheduledSampling
 from musevae.music.shards import read_manifest
 from musevae.training import exhibition, schedules
 from musevae.training.datasets import (
@@ -62,9 +63,10 @@ class MusicTask(Task):
         """Windows as they are."""
         return ((batch,) for batch in torch.split(self.windows, VALIDATION_BATCH))
 
-    def decoding(self, step: int) -> Mapping[str, float]:
-        """The probability of scheduled sampling."""
-        return {"sampling_probability": schedules.sampling_probability(self.config.train, step)}
+    def decoding(self, step: int) -> Mapping[str, Any]:
+        """How much of scheduled sampling there is."""
+        train = self.config.train
+        return {"sampling": ScheduledSampling(schedules.sampling_probability(train, step), train.sampling_passes)}
 
     def show(self, board: Any, vae: AnyVae, step: int) -> None:  # noqa: ANN401 - a SummaryWriter
         """Windows beside their reconstructions, and samples to see and hear."""

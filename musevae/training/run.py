@@ -95,6 +95,11 @@ def _config(
     return config
 
 
+def planned(preset: str, run: Path, settings: Sequence[str] = (), *, resume: bool = False) -> AnyConfig:
+    """The config that `train` will follow, but for its `steps`."""
+    return override(resumed(run, preset) if resume else named(preset), settings)
+
+
 def named(preset: str) -> AnyConfig:
     """The preset of that name, of music or of images."""
     return presets.image_preset(preset) if preset in presets.IMAGE_PRESETS else presets.preset(preset)

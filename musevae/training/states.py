@@ -101,7 +101,8 @@ def pack(vae: AnyVae, optimizer: Optimizer) -> dict[str, Tensor]:
     tensors = {f"model.{name}": tensor.detach().contiguous() for name, tensor in vae.state_dict().items()}
     for name, parameter in vae.named_parameters():
         moments = optimizer.state.get(parameter, {})
-        tensors |= {f"{key}.{name}": moments[key] for key in MOMENTS if key in moments}
+        if moments.get("step"):  # else Adam has left out every step so far
+            tensors |= {f"{key}.{name}": moments[key] for key in MOMENTS}
     return tensors
 
 
@@ -115,4 +116,4 @@ def unpack(state: State, vae: AnyVae, optimizer: Optimizer, updates: int) -> Non
         moments = {key: state.tensors[f"{key}.{name}"].to(parameter.device) for key in MOMENTS}
         if any(moment.shape != parameter.shape for moment in moments.values()):
             raise ValueError(f"the moments of {name} have another shape")
-        optimizer.state[parameter] = {"step": torch.tensor(float(updates)), **moments}
+        optimizer.state[parameter] = {"step": torch.tensor(float(updates), device=parameter.device), **moments}

@@ -42,7 +42,7 @@ class Task(ABC):
     def begin(self, vae: AnyVae) -> None:  # noqa: B027 - most have nothing to prepare
         """Prepare a model that nothing has trained yet."""
 
-    def decoding(self, step: int) -> Mapping[str, float]:
+    def decoding(self, step: int) -> Mapping[str, Any]:
         """What the decoder is told at a step, besides z."""
         return {}
 

@@ -21,6 +21,7 @@ from musevae.training import divergence, schedules, states
 from musevae.training.datasets import Batches, seeded
 from musevae.training.distributed import Draws, World
 from musevae.training.divergence import DivergedError as DivergedError
+from musevae.training.divergence import Watch
 from musevae.training.interruption import stop_requested
 from musevae.training.profiling import Profiler
 from musevae.training.run_log import Averages, RunLog
@@ -29,6 +30,8 @@ from musevae.training.task import Task
 from musevae.vaes import build, save_model
 
 VALIDATION_SEED = 1
+ASKED_EVERY = 8  # steps
+WAITED_FOR = ("cpu",)  # devices whose figures are looked at in every step, those of others when a line is logged
 
 Progress = Callable[[Mapping[str, float], int], None]  # the figures of a log line, the steps that there will be
 
@@ -58,7 +61,7 @@ class Trainer:
         self.parameters = [parameter for parameter in self.vae.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.train.learning_rate, fused=True)
         self.batches = Batches(task.examples, self.train.batch_size, seed, device, task.unit)
-        self.step, self.best, self.skipped, self.skipped_in_a_row = 0, math.inf, 0, 0
+        self.step, self.best, self.watch = 0, math.inf, Watch(self.train.skip_norm)
         self.saved: int | None = None  # the step of the last checkpoint
         self.log = RunLog(run)
 
@@ -82,10 +85,13 @@ class Trainer:
 
     def _loop(self, steps: int, stop: Event, progress: Progress | None, profiler: Profiler | None) -> None:
         sums, since = Averages(), time.perf_counter()
-        while self.step < steps and not self.world.any(stop.is_set(), self.device):
+        while self.step < steps and not self._stopped(stop):
             sums.add(self._update(self.batches.indices(self.step)))
             self.step += 1
-            if self.step % self.train.log_every == 0 or self.step == steps:
+            logged = self.step % self.train.log_every == 0 or self.step == steps
+            if logged or self.device.type in WAITED_FOR:
+                self._look()
+            if logged:
                 figures = self._figures(sums, time.perf_counter() - since)
                 self._write({"kind": "train", **figures})
                 if progress and self.world.first:
@@ -95,6 +101,12 @@ class Trainer:
                 self._checkpoint()
             if profiler:
                 profiler.step()
+
+    def _stopped(self, stop: Event) -> bool:
+        """Whether any process was asked to stop; several ask each other every few steps only, as all wait for it."""
+        if self.world.size > 1 and self.step % ASKED_EVERY:
+            return False
+        return self.world.any(stop.is_set(), self.device)
 
     def initialise(self, folder: Path) -> None:
         """Start from the weights of another model of the same architecture."""
@@ -109,7 +121,7 @@ class Trainer:
             self.step = self.saved = state.step
             if state.metadata["objective"] == self._objective:  # else the best so far is no measure for this run
                 self.best = float(state.metadata["best"])
-            self.skipped, self.seed = int(state.metadata["skipped"]), int(state.metadata["seed"])
+            self.watch.skipped, self.seed = int(state.metadata["skipped"]), int(state.metadata["seed"])
             states.unpack(state, self.vae, self.optimizer, int(state.metadata["updates"]))
         except KeyError as error:
             raise CheckpointError(f"{state.path} is damaged: it has no {error}") from None
@@ -133,7 +145,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.train.clip_norm)
         means = {"loss": loss, "reconstruction": elbo.reconstruction.mean(), "kl": elbo.kl.mean()}
         figures = {**self.world.average(means), "gradient_norm": norm}
-        self._apply(norm, figures["loss"])
+        self._apply(figures["loss"], norm)
         return {name: value.detach() for name, value in figures.items()}
 
     def _loss(self, elbo: Elbo, beta: float) -> Tensor:
@@ -149,19 +161,17 @@ class Trainer:
         needed = self.world.size > 1 or self.task.dropout
         return Draws(draw, self.world) if needed else nullcontext()
 
-    def _apply(self, norm: Tensor, loss: Tensor) -> None:
-        """Step the optimiser, unless the gradient is too large to be trusted."""
-        size, value = torch.stack([norm.detach(), loss.detach().to(norm.dtype)]).tolist()
-        skip = size >= self.train.skip_norm
-        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skip else 0
-        if wrong := divergence.verdict(value, size, self.skipped_in_a_row):
-            raise self._diverged(wrong, value, self.step)
-        if skip:
-            self.skipped += 1
-            return
+    def _apply(self, loss: Tensor, norm: Tensor) -> None:
+        """Step the optimiser, which leaves all as it is, on its device, where the gradient is not to be trusted."""
         for group in self.optimizer.param_groups:
             group["lr"] = schedules.learning_rate(self.train, self.step, self.task.steps)
+        self.optimizer.found_inf = self.watch.add(self.step, loss, norm)  # type: ignore[attr-defined]
         self.optimizer.step()
+
+    def _look(self) -> None:
+        """Give the run up where a step since the last look went wrong."""
+        if wrong := self.watch.look():
+            raise self._diverged(wrong.what, wrong.loss, wrong.step)
 
     def _diverged(self, wrong: str, loss: float, step: int) -> DivergedError:
         """What to say, and to log, when the run is given up at a step."""
@@ -186,11 +196,12 @@ class Trainer:
             "beta": schedules.beta(self.train, self.step - 1),
             "learning_rate": schedules.learning_rate(self.train, self.step - 1, self.task.steps),
             "examples_per_second": sums.count * self.train.batch_size / seconds,
-            "skipped": self.skipped,
+            "skipped": self.watch.skipped,
         }
 
     def _checkpoint(self) -> None:
         """Validate, keep the model where it is the best so far, and write what resuming needs; the first process's."""
+        self._look()
         if not self.world.first:
             return
         loss = self._validate() if self.task.held_out_examples else None
@@ -203,9 +214,9 @@ class Trainer:
             save_model(self.run, self.vae)
         (self.run / LAST).parent.mkdir(exist_ok=True)
         checkpoint.write_json((self.run / LAST).parent / checkpoint.CONFIG, self.config.to_dict())
-        updates = self.step - self.skipped
+        updates = self.step - self.watch.skipped
         counters = {
-            **{"step": self.step, "best": self.best, "skipped": self.skipped},
+            **{"step": self.step, "best": self.best, "skipped": self.watch.skipped},
             **{"seed": self.seed, "updates": updates},
         }
         metadata = {"objective": self._objective, **{key: repr(value) for key, value in counters.items()}}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import torch
 from tqdm import tqdm
 
 from musevae import load
@@ -63,6 +64,22 @@ def test_train_json(musevae: Command, dataset: Path) -> None:
     assert report == {"command": "train", "preset": "melody-2bar", "run": "x", "steps": 1, "seed": 3}
 
 
+def test_resumed_run_has_the_threads_that_it_had(
+    musevae: Command, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number that the machine's load would suggest may be another by now, and sums be rounded otherwise."""
+    options = ["train", "melody-2bar", "--data", str(dataset), "--run", "x", "--steps"]
+    musevae.succeeds(*options, "1", "--threads", "1", *SMALLER)
+    chosen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("musevae.training.threads.threads", lambda config, batch: 2)
+    musevae.succeeds(*options, "2", "--resume")
+    assert chosen == [1]
+    musevae.succeeds("evaluate", "x", "--data", str(dataset))
+    assert chosen == [1, 2]
+
+
 def test_fine_tuning_starts_from_any_model(musevae: Command, model_folder: Path, dataset: Path) -> None:
     options = ["--data", str(dataset), "--run", "x", "--steps", "1", "--init-from", str(model_folder), *SMALLER]
     musevae.succeeds("train", "melody-2bar", *options, "--set", "train.learning_rate=1e-9")
@@ -84,8 +101,9 @@ def test_a_dry_run_says_what_training_costs_and_makes_nothing(musevae: Command) 
         "32",
         "45.35",
     ]
-    assert lines[-3:-1] == ["1,417,562 parameters", "78.3 MFLOP an example forward, 156.6 backward"]
-    assert lines[-1].startswith("75.8 MB for batches of 64: weights 5.7, ")
+    assert lines[-4:-2] == ["1,417,562 parameters", "78.3 MFLOP an example forward, 156.6 backward"]
+    assert lines[-2].startswith("75.8 MB for batches of 64: weights 5.7, ")
+    assert lines[-1] == "52.1 MB on a GPU, where activations have 16 bits"
     assert not list(Path().iterdir())
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from musevae.models.decoders import LstmDecoder
+from musevae.models.decoders import LstmDecoder, ScheduledSampling, SplitDecoder
 from musevae.models.hierarchical import HierarchicalLstmDecoder
-from musevae.models.outputs import Categorical
+from musevae.models.outputs import Categorical, MultiCategorical, sample
 from musevae.models.stepping import Stepper
 from tests.models.conftest import Fill
 
@@ -24,6 +24,10 @@ def hierarchical(control_size: int = 0, segments: int = 3) -> HierarchicalLstmDe
     )
 
 
+def independent() -> HierarchicalLstmDecoder:
+    return HierarchicalLstmDecoder(LstmDecoder(Categorical(V), [6, 5], 4), [5, 4], Z, 3, independent=True)
+
+
 def scrambled(decoder: Decoder) -> Decoder:
     """The decoder with large random weights: an untrained one hardly heeds z."""
     draw = seed(0)
@@ -33,7 +37,7 @@ def scrambled(decoder: Decoder) -> Decoder:
     return decoder
 
 
-@pytest.fixture(params=[flat, hierarchical])
+@pytest.fixture(params=[flat, hierarchical, independent])
 def decoder(request: pytest.FixtureRequest) -> Decoder:
     return scrambled(request.param())
 
@@ -107,21 +111,46 @@ def test_decoded_events_can_be_trained_on(decoder: Decoder, z: Tensor) -> None:
 
 
 def test_scheduled_sampling_with_probability_0_is_teacher_forcing(decoder: Decoder, events: Tensor, z: Tensor) -> None:
-    assert torch.equal(decoder.logits(events, z, sampling_probability=0.0), decoder.logits(events, z))
+    assert torch.equal(decoder.logits(events, z, sampling=ScheduledSampling(0.0)), decoder.logits(events, z))
 
 
 def test_scheduled_sampling_with_probability_1_is_free_running(decoder: Decoder, events: Tensor, z: Tensor) -> None:
-    logits = decoder.logits(events, z, sampling_probability=1.0, generator=seed(5))
+    logits = decoder.logits(events, z, sampling=ScheduledSampling(1.0), generator=seed(5))
     draw = seed(5)
     torch.rand(B, T, generator=draw)  # the coins come first
     torch.testing.assert_close(logits, decoder.logits(decoder.decode(z, T, 1.0, draw), z))
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_passes_of_scheduled_sampling_draw_at_all_steps_at_once(
+    decoder: Decoder, events: Tensor, z: Tensor, passes: int
+) -> None:
+    """With probability 1, each pass draws every event given those of the pass before."""
+    logits = decoder.logits(events, z, sampling=ScheduledSampling(1.0, passes), generator=seed(5))
+    draw = seed(5)
+    torch.rand(B, T, generator=draw)  # the coins come first
+    for _ in range(passes):
+        events = sample(decoder.logits(events, z).flatten(0, 1), 1.0, draw).view(B, T)
+    torch.testing.assert_close(logits, decoder.logits(events, z))
+
+
+def test_as_many_passes_as_steps_are_scheduled_sampling_step_by_step(
+    decoder: Decoder, events: Tensor, z: Tensor
+) -> None:
+    """Where logits leave no choice, so that all draws are alike."""
+    core = decoder if isinstance(decoder, LstmDecoder) else decoder.core
+    core.projection.weight.data *= 1e6
+    exact, passes = (
+        decoder.logits(events, z, sampling=ScheduledSampling(0.5, passes), generator=seed(5)) for passes in (0, T)
+    )
+    torch.testing.assert_close(passes, exact)
 
 
 def test_scheduled_sampling_tosses_a_coin_for_each_example_and_step() -> None:
     decoder = flat()
     decoder.projection.bias.data[3] = 100.0  # always draws 3
     truth, z = torch.ones(500, T, dtype=torch.int64), torch.zeros(500, Z)
-    mixed = decoder._mix(truth, z, None, 0.25, seed(0))
+    mixed = decoder._mix(truth, decoder._kept(truth, 0.25, seed(0)), z, None, None)
     drawn = mixed == 3
     assert torch.equal(mixed[~drawn], truth[~drawn])
     assert float(drawn.double().mean()) == pytest.approx(0.25, abs=0.02)
@@ -131,7 +160,7 @@ def test_scheduled_sampling_tosses_a_coin_for_each_example_and_step() -> None:
 
 def test_gradients_flow_through_the_logits_of_scheduled_sampling(decoder: Decoder, events: Tensor, z: Tensor) -> None:
     z.requires_grad_()
-    decoder.logits(events, z, sampling_probability=0.5, generator=seed(0)).sum().backward()
+    decoder.logits(events, z, sampling=ScheduledSampling(0.5), generator=seed(0)).sum().backward()
     assert z.grad is not None
     assert z.grad.abs().min() > 0
 
@@ -166,6 +195,28 @@ def test_state_starts_anew_in_each_segment_but_the_event_before_is_seen(events: 
     assert not change[4:].any()
     changed[:, 3] = (changed[:, 3] + 1) % V
     assert (decoder.logits(changed, z) - decoder.logits(events, z)).abs().amax((0, 2))[4] > 0
+
+
+@torch.no_grad()
+def test_independent_segments_are_the_core_applied_to_each_alone(events: Tensor, z: Tensor) -> None:
+    decoder = independent()
+    scrambled(decoder)
+    embeddings, parts = decoder.embeddings(z).unbind(1), events.chunk(3, dim=1)
+    alone = [decoder.core.logits(part, embedding) for part, embedding in zip(parts, embeddings, strict=True)]
+    torch.testing.assert_close(decoder.logits(events, z), torch.cat(alone, dim=1))
+    greedy = torch.cat([decoder.core.decode(embedding, T // 3, 0) for embedding in embeddings], dim=1)
+    assert torch.equal(decoder.decode(z, T, 0), greedy)
+
+
+@torch.no_grad()
+def test_independent_segments_of_several_classes_and_with_a_control(z: Tensor) -> None:
+    parts = [LstmDecoder(Categorical(n), [6], 4, control_size=2) for n in (3, V)]
+    decoder = HierarchicalLstmDecoder(SplitDecoder(MultiCategorical([3, V]), parts), [4], Z, 3, independent=True)
+    scrambled(decoder)
+    control = torch.rand(B, T, 2, generator=seed(3)) * 5
+    events = decoder.decode(z, T, 0, control=control)
+    assert events.shape == (B, T, 2)
+    assert torch.equal(decoder.most_probable(decoder.logits(events, z, control)), events)
 
 
 def test_steps_must_fall_into_equal_segments(events: Tensor, z: Tensor) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from musevae.models.decoders import ScheduledSampling
 from musevae.models.elbo import Elbo
 from musevae.models.music_vae import MusicVAE
 from musevae.models.nade import Nade
@@ -107,7 +108,7 @@ def test_kl_as_the_only_loss_goes_to_zero() -> None:
 
 def test_scheduled_sampling_changes_the_reconstruction_only() -> None:
     vae = MusicVAE(**TINY)
-    forced, sampled = (vae(batch(), generator=seed(1), sampling_probability=p) for p in (0.0, 1.0))
+    forced, sampled = (vae(batch(), generator=seed(1), sampling=ScheduledSampling(p)) for p in (0.0, 1.0))
     torch.testing.assert_close(forced.kl, sampled.kl)
     assert not torch.equal(forced.reconstruction, sampled.reconstruction)
 
@@ -240,7 +241,7 @@ def test_scheduled_sampling_of_every_kind_changes_the_loss_and_repeats(kind: str
     z = torch.zeros(4, 3)
     losses = [
         vae.decoder.negative_log_likelihood(
-            vae.logits(events, z, sampling_probability=probability, generator=seed(1)), events
+            vae.logits(events, z, sampling=ScheduledSampling(probability), generator=seed(1)), events
         )
         for probability in (0.0, 0.9, 0.9)
     ]

@@ -59,6 +59,16 @@ def test_a_hierarchical_models_layers_run_through_segments_and_steps(tiny: Confi
     }
 
 
+def test_a_gpu_keeps_activations_and_copies_of_the_weights_in_16_bits() -> None:
+    """So Magenta's largest model trains in 24 GB with its batch of 256."""
+    found = cost(preset("hierdec-trio_16bar"))
+    memory = found.memory_bytes
+    kept = memory["total"] - memory["activations"]
+    assert found.gpu_memory_bytes == kept + memory["activations"] // 2 + memory["weights"] // 2
+    assert found.batch_size == 256
+    assert 18e9 < found.gpu_memory_bytes < 24e9
+
+
 def test_memory_grows_with_the_batch_by_activations_alone(tiny: Config) -> None:
     small = cost(tiny).memory_bytes
     large = cost(replace(tiny, train=replace(tiny.train, batch_size=8))).memory_bytes

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from musevae.music.shards import DatasetError
 from musevae.training.datasets import open_dataset, spread
 from musevae.training.evaluate import evaluate
 from musevae.training.run import train
-from musevae.training.trainer import DivergedError, Progress, TrainResult
+from musevae.training.trainer import DivergedError, Progress, Trainer, TrainResult
 from musevae.vaes import MusicVAE, load_model
 
 LAST, PREVIOUS = Path("last", "state.safetensors"), Path("last", "previous.safetensors")
@@ -403,12 +404,52 @@ def test_loss_that_is_no_number_stops_the_run_and_the_last_good_checkpoint_stays
     assert same(state(result.run), before)
 
 
+def test_device_that_is_not_waited_for_stops_at_the_next_line_of_the_log(
+    tiny: Config, dataset: Path, result: TrainResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps in between change nothing, and the message names the first that went wrong."""
+    before = state(result.run)
+    monkeypatch.setattr("musevae.training.trainer.WAITED_FOR", ())
+    monkeypatch.setattr("musevae.training.schedules.beta", lambda config, step: float("nan") if step > 8 else 0.1)
+    with pytest.raises(DivergedError, match=r"not finite at step 9 \(loss nan, .* of step 8, with a lower"):
+        train(tiny, dataset, result.run, steps=20, resume=True, settings=["train.log_every=4"])
+    assert same(state(result.run), before)
+
+
+@pytest.mark.parametrize("waited_for", ["cpu", ""])
+def test_run_is_the_same_whenever_its_figures_are_looked_at(
+    tiny: Config, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waited_for: str
+) -> None:
+    """Steps that are left out among them: the limit is a norm in the middle."""
+    train(tiny, dataset, tmp_path / "all", settings=["train.log_every=1"])
+    norms = sorted(line["gradient_norm"] for line in log(tmp_path / "all") if line["kind"] == "train")
+    settings = [f"train.skip_norm={norms[len(norms) // 2]}"]
+    train(tiny, dataset, tmp_path / "here", settings=settings)
+    monkeypatch.setattr("musevae.training.trainer.WAITED_FOR", (waited_for,))
+    train(tiny, dataset, tmp_path / "there", settings=settings)
+    assert same(state(tmp_path / "here"), state(tmp_path / "there"))
+    skipped = [log(tmp_path / run)[-1]["skipped"] for run in ("here", "there")]
+    assert skipped[0] == skipped[1]
+    assert 0 < skipped[0] < 8
+
+
 def test_run_that_diverges_before_its_first_checkpoint_is_started_again(
     tiny: Config, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musevae.training.schedules.beta", lambda *_: float("nan"))
     with pytest.raises(DivergedError, match=r"at step 0 .*: start again with a lower"):
         train(tiny, dataset, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("processes", "asked"), [(1, [0, 1, 2, 8, 9]), (2, [0, 8])])
+def test_several_processes_ask_each_other_to_stop_every_few_steps_only(processes: int, asked: list[int]) -> None:
+    """All wait for the answer, which on GPUs is what a step must not do."""
+    stop, found = threading.Event(), []
+    stop.set()
+    trainer = SimpleNamespace(device=None, world=SimpleNamespace(size=processes, any=lambda flag, device: flag))
+    for trainer.step in (0, 1, 2, 8, 9):
+        found += [trainer.step] if Trainer._stopped(cast(Trainer, trainer), stop) else []
+    assert found == asked
 
 
 def test_validation_windows_are_spread_over_the_split() -> None:
