@@ -119,7 +119,8 @@ def sample(
     stem = f"{loaded.name}-sample-s{seed}"
     paths = pictures(output, numbered(stem, n) if separate else [stem], force)
     made = loaded.sample(n, seed=seed, labels=None if label is None else [label] * n)
-    finish(list(made) if separate else [sheet_of(made, COLUMNS)], paths, loaded, seed, as_json)
+    sheets = [made[index : index + 1] for index in range(n)] if separate else [made]
+    finish([sheet_of(part, COLUMNS) for part in sheets], paths, loaded, seed, as_json)
 
 
 @image.command()

@@ -66,6 +66,9 @@ def train(
     if dry_run:
         say_cost(preset, settings, as_json)
         return
+    from musevae import presets  # numpy
+
+    presets.preset(preset)  # raises for those of images
     how: dict[str, Any] = {"steps": steps, "settings": settings, "seed": seed, "device": device, "resume": resume}
     data, run = given("data", data), given("run", run)
     result = run_training(preset, data, run, threads=threads, init_from=init_from, profile=profile, **how)

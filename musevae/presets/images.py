@@ -9,7 +9,7 @@ from musevae.config import ImageConfig, ImageModelConfig, ImagesConfig, ImageTra
 MNIST_MLP = ImageConfig(
     preset="mnist-mlp",
     about="one hidden layer of 400 (Kingma & Welling 2014)",
-    model=ImageModelConfig(z_size=20, sizes=(400,)),
+    model=ImageModelConfig(z_size=20, sizes=(400,), activation="silu"),
     train=ImageTrainConfig(epochs=10, learning_rate=3e-3),
 )
 MNIST_MLP_DEEP = replace(

@@ -34,11 +34,11 @@ def evaluate_images(
     there is the bound of so many of them (IWAE), which a plain autoencoder has not. ImageDataError where the split is
     empty.
     """
+    if draws is not None and not vae.config.model.noise:
+        raise ValueError("a plain autoencoder has no bound of log p(x): leave out --iwae")
     held = read(vae.config, Path(data))[split]
     if not len(held):
         raise ImageDataError(f"{data} has no images in its {split} split: choose another with --split")
-    if draws is not None and not vae.config.model.noise:
-        raise ValueError("a plain autoencoder has no bound of log p(x): leave out --iwae")
     device = next(vae.parameters()).device
     examples = Examples(held.select(slice(0, images)), vae.config, Path(data), device)
     values, noise = seeded(device, seed, 0), seeded(device, seed, 1)

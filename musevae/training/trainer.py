@@ -149,8 +149,10 @@ class Trainer:
         return {name: value.detach() for name, value in figures.items()}
 
     def _loss(self, elbo: Elbo, beta: float) -> Tensor:
-        """The objective (B,) in nats."""
+        """The objective (B,) in nats; the bound of several draws has no weights, from the first step on."""
         train = self.train
+        if train.samples > 1:
+            return elbo.loss()
         return elbo.loss(beta, train.free_bits, train.free_bits_per_dim, train.mmd)
 
     def _precision(self) -> AbstractContextManager[Any]:
