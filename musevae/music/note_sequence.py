@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -152,17 +151,6 @@ class NoteSequence:
     def select(self, mask: NDArray[np.bool_]) -> NoteSequence:
         """The notes where `mask` (N,) is true; everything else stays as it is."""
         return self._with({name: getattr(self, name)[mask] for name in COLUMNS})
-
-    def tracks(self) -> dict[int, NoteSequence]:
-        """The notes of each track that has any, by its index."""
-        order = np.argsort(self.track, kind="stable")
-        columns = {name: getattr(self, name)[order] for name in COLUMNS}
-        indices, first = np.unique(columns["track"], return_index=True)
-        parts = [slice(*bounds) for bounds in pairwise([*first.tolist(), len(order)])]
-        return {
-            index: self._with({name: column[part] for name, column in columns.items()})
-            for index, part in zip(indices.tolist(), parts, strict=True)
-        }
 
     def _with(self, columns: dict[str, NDArray[Any]]) -> NoteSequence:
         """The same with other notes, which are in order already: __post_init__ would sort, convert and copy them."""

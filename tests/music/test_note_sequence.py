@@ -144,12 +144,3 @@ def test_nothing_cannot_be_merged() -> None:
 def test_track_without_a_name_is_called_nothing() -> None:
     sequence = replace(NoteSequence.from_notes([Note(60, 0, 1)]), track_names=("lead",))
     assert [sequence.track_name(index) for index in (0, 1)] == ["lead", ""]
-
-
-def test_tracks_are_the_notes_of_each_in_order() -> None:
-    notes = [Note(60, 0, 1, track=5), Note(40, 0, 2, track=2), Note(62, 1, 2, track=5), Note(64, 2, 3, track=5)]
-    sequence = NoteSequence.from_notes(notes)
-    tracks = sequence.tracks()
-    assert list(tracks) == [2, 5]
-    assert all(tracks[index] == sequence.select(sequence.track == index) for index in tracks)
-    assert NoteSequence.from_notes([]).tracks() == {}
