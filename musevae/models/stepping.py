@@ -11,15 +11,16 @@ from musevae.models.half import Product
 from musevae.models.lstm import LstmStack
 from musevae.models.recurrence import looked_up
 
-FEATURES_FIRST = 32  # examples from which on it pays to store what is (batch, size) the other way round
+FEATURES_FIRST = range(32, 256)  # examples for which it pays to store what is (batch, size) the other way round
 
 
 def features_first(like: Tensor, batch: int, size: int) -> Tensor:
-    """An empty (batch, size), stored as (size, batch) unless the batch is small.
+    """An empty (batch, size), stored as (size, batch) unless the batch is small or large.
 
-    A matrix product into it is then weight @ state, for which BLAS has up to twice the rate with 64 states.
+    A matrix product into it is then weight @ state, for which BLAS has up to twice the rate with 64 states. With 512 it
+    has the same, and what is looked up in rows would only have to be turned round.
     """
-    return like.new_empty(batch, size) if batch < FEATURES_FIRST else like.new_empty(size, batch).T
+    return like.new_empty(size, batch).T if batch in FEATURES_FIRST else like.new_empty(batch, size)
 
 
 class Cell:
