@@ -58,6 +58,7 @@ class ImageVAE(Vae):
         self.head = PosteriorHead(sizes[-1] if network == "mlp" else hidden_size, z_size)
         for linear in (self.head.mu, self.head.sigma):
             nn.init.xavier_uniform_(linear.weight)
+        self.head.sigma.requires_grad_(noise)
 
     def begin_at(self, mean: Tensor) -> None:
         """Let the untrained decoder make images that are about the mean one (C, H, W), whatever z."""

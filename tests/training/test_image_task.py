@@ -77,9 +77,10 @@ def test_learns_by_any_network_likelihood_and_objective(data: Path, tmp_path: Pa
     assert sum(losses[-4:]) < sum(losses[:4])
 
 
-def test_resumed_run_is_the_uninterrupted_one(data: Path, tmp_path: Path) -> None:
-    run(data, tmp_path / "whole", seed=5)
-    run(data, tmp_path / "halves", seed=5, steps=3)
+@pytest.mark.parametrize("settings", [[], ["model.noise=false"], ["model.network=draw", "model.hidden_size=16"]])
+def test_resumed_run_is_the_uninterrupted_one(data: Path, tmp_path: Path, settings: list[str]) -> None:
+    run(data, tmp_path / "whole", settings, seed=5)
+    run(data, tmp_path / "halves", settings, seed=5, steps=3)
     assert load_config(tmp_path / "halves").provenance["steps"] == 3
     run(data, tmp_path / "halves", resume=True)
     whole, halves = (read_tensors(tmp_path / name / states.LAST)[0] for name in ("whole", "halves"))
