@@ -32,8 +32,8 @@ def arithmetic(studio: Studio) -> Figure:
         axes.set_axis_off()
     return paper.head(
         figure,
-        "Arithmetic in latent space: attributes added and taken away",
-        studio.note(f"{studio.vae.name}; an attribute's vector is the mean of the codes with it less that without"),
+        "Arithmetic in latent space: an attribute's vector added -2 to 2 times",
+        studio.note(f"{studio.vae.name}; the vector is the mean of the codes with the attribute less that without"),
     )
 
 
@@ -42,8 +42,8 @@ def show_strips(axes: Axes, studio: Studio, name: str, has: NDArray[np.bool_]) -
     made = studio.vae.attribute_strips(studio.held.pixels, has, ROWS, TIMES)
     tops = paper.signed(TIMES)
     if name in MEASURES and name not in studio.held.attribute_names:
-        tops = [f"{top}\n{size:.2f}" for top, size in zip(tops, measured(made, name), strict=True)]
-        name = f"{name}, by times its vector is added, and its mean"
+        tops = [f"{top} ({size:.2f})" for top, size in zip(tops, measured(made, name), strict=True)]
+        name = f"{name} (in brackets its mean)"
     paper.show(axes, made, len(TIMES), tops=tops)
     axes.set_title(name)
 

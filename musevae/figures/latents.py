@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from musevae.trained_image_model import TrainedImageModel
 TERMS = {"KL alone": 1000.0, "reconstruction alone": 0.0, "both": 1.0}  # what is learnt -> by which beta
 RADII = (1, 2)  # of the prior's circles, in standard deviations
 SIDE = 20  # of the manifold, in images
-DISTINCT = "tab10"  # colours of classes; more of them share
+DISTINCT = "tab10"  # colours of classes; where there are more than ten, some share one
 GRADUAL = "viridis"
 
 
@@ -92,8 +93,9 @@ def explain(figure: Figure, every: NDArray[np.object_], shown: Kinds) -> None:
 
 def _map(shown: Kinds) -> dict[str, object]:
     """How values become colours."""
-    if shown.classes:
-        colours = matplotlib.colormaps[DISTINCT]
-        return {"cmap": colours, "norm": matplotlib.colors.NoNorm()}
+    if count := len(shown.classes):
+        colours = matplotlib.color_sequences[DISTINCT]
+        cycle = ListedColormap([colours[number % len(colours)] for number in range(count)])
+        return {"cmap": cycle, "vmin": -0.5, "vmax": count - 0.5}
     low, high = np.quantile(shown.values, (0.02, 0.98))
     return {"cmap": GRADUAL, "vmin": low, "vmax": high}

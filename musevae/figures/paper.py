@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {  # matplotlib's own keys
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.frameon": False,
+    "figure.constrained_layout.h_pad": 0.08,
     "legend.fontsize": 8,
 }
 

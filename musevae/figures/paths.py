@@ -16,7 +16,7 @@ WAYS = 4  # from image to image
 PAIRS = 2  # of images that are joined
 UNITS = 8  # that are traversed
 VALUES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # which a unit takes
-SUBJECTS = 2  # images that are changed by them
+SUBJECTS = 2  # images that are changed by them, at most
 
 
 def interpolations(studio: Studio) -> Figure:
@@ -42,18 +42,19 @@ def interpolations(studio: Studio) -> Figure:
 def traversals(studio: Studio) -> Figure:
     """Images as one of the most active units goes from -3 to 3, the others staying where they are."""
     posterior, _ = studio.posterior(studio.vae)
+    subjects = posterior.mu[:SUBJECTS]
     units = latent.most_active(posterior.mu, UNITS)
     nats = posterior.kl_per_dim().mean(0)
     values = torch.tensor(VALUES, device=studio.device)
-    figure = paper.blank(paper.height(len(units), SUBJECTS * len(VALUES) + 1, studio.held.pixels))
-    for z, axes in zip(posterior.mu, figure.subplots(1, SUBJECTS), strict=False):
+    figure = paper.blank(paper.height(len(units), len(subjects) * len(VALUES) + 1, studio.held.pixels))
+    for z, axes in zip(subjects, figure.subplots(1, len(subjects), squeeze=False)[0], strict=True):
         points = torch.cat([latent.traversal(z, unit, values) for unit in units])
         words = [f"z{unit}\n{float(nats[unit]):.1f} nats" for unit in units]
         paper.show(axes, studio.vae.decode(points), len(VALUES), rows=words, tops=paper.signed(VALUES))
     return paper.head(
         figure,
         "The most active units, each from -3 to 3, with the KL that it carries",
-        studio.note(f"VAE: {studio.vae.name}, from the codes of {SUBJECTS} held-out images"),
+        studio.note(f"VAE: {studio.vae.name}, from the codes of held-out images"),
     )
 
 

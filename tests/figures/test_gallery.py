@@ -13,7 +13,7 @@ from musevae.figures import paper
 from musevae.figures.gallery import FIGURES, chosen, draw_figures
 from musevae.figures.studio import Studio
 from musevae.images.image_set import ImageDataError
-from tests.figures.drawn_bars import tiny_model
+from tests.figures.drawn_bars import image_sets, studio_of, tiny_model
 from tests.images.drawn_pictures import faces, write_attributes, write_folder
 
 
@@ -37,6 +37,14 @@ def test_figure_is_drawn_and_says_where_it_comes_from(studio: Studio, tmp_path: 
     assert 200 < height < 1.6 * width
     assert np.ptp(pixels(tmp_path / "figure.png")) > 200
     assert texts(figure).endswith("bars, seed 3")
+
+
+@pytest.mark.parametrize("name", ["traversals", "draw-canvases", "bound-against-k"])
+def test_draw_has_figures_of_its_own(tmp_path: Path, name: str) -> None:
+    model = tiny_model(network="draw", hidden_size=8, glimpses=2)
+    one = {split: images.select(slice(0, 1)) for split, images in image_sets().items()}
+    assert "tiny" in texts(FIGURES[name](studio_of(model, one, tmp_path)))
+    assert not any(tmp_path.iterdir())  # nothing was trained
 
 
 def test_data_are_drawn_from_the_model_where_no_folder_is_given(tmp_path: Path) -> None:

@@ -10,15 +10,16 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from musevae.figures.arithmetic import TIMES, measured, triples
 from musevae.figures.bounds import BETAS, KS, bounds_by_k, many_draws, rates
 from musevae.figures.comparisons import distance_to_prior
-from musevae.figures.latents import plane, quantile_grid
+from musevae.figures.latents import plane, quantile_grid, scatter
 from musevae.figures.painting import canvases, glimpses_shown, painter
 from musevae.figures.paths import mixed
 from musevae.figures.studio import Studio
-from musevae.figures.telling import kinds, telling_attributes
+from musevae.figures.telling import Kinds, kinds, telling_attributes
 from musevae.images.image_set import ImageSet
 from musevae.models.elbo import iwae_bound
 from tests.figures.drawn_bars import SIDE, bars, image_sets, studio_of, tiny_model
@@ -127,6 +128,15 @@ def test_points_are_coloured_by_labels_an_attribute_or_a_measure() -> None:
     assert leaning is not None
     assert (leaning.name, leaning.classes) == ("slant", ())
     assert kinds(ImageSet(np.zeros((2, 3, 4, 4), np.uint8))) is None
+
+
+def test_each_class_has_a_colour_of_its_own() -> None:
+    classes = tuple("0123456789")
+    axes = Figure().subplots()
+    scatter(axes, np.zeros((10, 2), np.float32), Kinds("label", np.arange(10.0), classes))
+    points = axes.collections[-1]
+    points.update_scalarmappable()
+    assert len(np.unique(points.get_facecolor(), axis=0)) == len(classes)
 
 
 def test_b_has_what_x_and_a_have_not() -> None:
