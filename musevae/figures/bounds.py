@@ -49,9 +49,7 @@ def bound_against_k(studio: Studio) -> Figure:
     axes = figure.subplots()
     axes.set(xlabel="draws of z for each image, k", ylabel="bound of log p(x) in nats", xscale="log")
     axes.axhline(exact, color=paper.SECOND, linewidth=1, linestyle="--", label=f"ELBO: {exact:.2f}")
-    axes.plot(
-        list(found), list(found.values()), color=paper.ACCENT, linewidth=1, marker="o", markersize=5, label="IWAE"
-    )
+    axes.plot(list(found), list(found.values()), label="IWAE", **LINE)
     for k, bound in found.items():
         paper.label(axes, f"{bound:.2f}", (k, bound), (-4, 5))
     axes.set_xticks(KS, list(map(str, KS)))

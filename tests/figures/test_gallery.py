@@ -86,7 +86,7 @@ def test_plain_autoencoder_is_refused(tmp_path: Path) -> None:
         draw_figures(tiny_model(noise=False), {"samples": tmp_path / "samples.png"})
 
 
-def test_folder_of_another_size_is_refused(tmp_path: Path) -> None:
+def test_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageDataError, match="empty has no images"):
         draw_figures(tiny_model(), {"samples": tmp_path / "samples.png"}, data=tmp_path / "empty")
