@@ -28,7 +28,7 @@ def test_help_names_every_figure(musevae: Command) -> None:
 
 
 def test_figures_are_written_and_named(musevae: Command) -> None:
-    told = musevae.succeeds(*DRAW, "-o", "new/figures", "--only", "traversals", "--only", "bound-against-k")
+    told = musevae.succeeds(*DRAW, "-o", "new/figures", "--only", "bound-against-k", "--only", "traversals")
     paths = [f"new/figures/bars-{name}-s3.png" for name in ("traversals", "bound-against-k")]
     assert told.splitlines() == [*paths, "model bars, seed 3"]
     assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in paths)
@@ -40,10 +40,10 @@ def test_json_lists_the_files(musevae: Command) -> None:
     assert told == {"command": "image figures", "model": "bars", "seed": 3, "files": ["out/bars-traversals-s3.png"]}
 
 
-def test_second_run_overwrites_with_force_alone(musevae: Command) -> None:
-    musevae.succeeds(*ONE)
+def test_existing_figure_is_overwritten_with_force_alone(musevae: Command) -> None:
+    Path("out").mkdir()
+    Path("out/bars-traversals-s3.png").touch()
     assert "bars-traversals-s3.png exists: --force" in musevae.refuses(*ONE)
-    Path("out/bars-traversals-s3.png").write_bytes(b"")
     musevae.succeeds(*ONE, "--force")
     assert Path("out/bars-traversals-s3.png").stat().st_size
 

@@ -57,16 +57,15 @@ def test_data_are_drawn_from_the_model_where_no_folder_is_given(tmp_path: Path) 
 def test_faces_with_attributes_are_drawn_in_colour(tmp_path: Path) -> None:
     write_folder(tmp_path / "celeba" / "img_align_celeba", faces(40))
     write_attributes(tmp_path / "celeba", 40)
-    paths = {name: tmp_path / f"{name}.png" for name in ("latent-scatter", "arithmetic")}
     model = tiny_model(channels=3, side=8, likelihood="logistic")
-    draw_figures(model, paths, data=tmp_path / "celeba", epochs=1)
-    assert all(np.ptp(pixels(path), axis=-1).any() for path in paths.values())
+    draw_figures(model, {"arithmetic": tmp_path / "faces.png"}, data=tmp_path / "celeba")
+    assert np.ptp(pixels(tmp_path / "faces.png"), axis=-1).any()
 
 
 def test_pictures_of_which_nothing_is_known_are_drawn(tmp_path: Path) -> None:
     write_folder(tmp_path / "pictures", faces(20))
-    paths = {name: tmp_path / f"{name}.png" for name in ("latent-scatter", "arithmetic")}
     model = tiny_model(channels=3, side=8, likelihood="logistic")
+    paths = {name: tmp_path / f"{name}.png" for name in ("latent-scatter", "arithmetic")}
     draw_figures(model, paths, data=tmp_path / "pictures", epochs=1)
     assert all(path.exists() for path in paths.values())
 

@@ -50,7 +50,7 @@ def test_kl_alone_leaves_the_prior_and_reconstruction_alone_does_not(studio: Stu
 
 
 def test_rate_falls_and_distortion_rises_with_beta(tmp_path: Path) -> None:
-    studio = studio_of(tiny_model(), image_sets(), tmp_path, epochs=3)
+    studio = studio_of(tiny_model(), image_sets(), tmp_path, epochs=2)
     found = rates(studio)
     assert list(found) == list(BETAS)
     assert found[0.25][0] > found[1.0][0] > found[4.0][0] > 0
