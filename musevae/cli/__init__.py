@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from musevae import __version__
-from musevae.cli import dataset, generation, images, inspection, latent, magenta, models, training
+from musevae.cli import dataset, figures, generation, images, inspection, latent, magenta, models, training
 from musevae.cli.errors import OneLineErrors
 
 
@@ -38,6 +38,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     cli.add_command(command)
+images.image.add_command(figures.figures)
 
 
 def main() -> None:

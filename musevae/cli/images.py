@@ -1,4 +1,4 @@
-"""The image side: train, evaluate, sample, reconstruct, interpolate, arithmetic, figures."""
+"""The image side: train, evaluate, sample, interpolate, arithmetic."""
 
 from __future__ import annotations
 
@@ -250,6 +250,11 @@ def finish(made: Sequence[Any], paths: Sequence[Path], model: TrainedImageModel,
     with folder(paths[0].parent):
         for picture, path in zip(made, paths, strict=True):
             write_png(picture, path)
+    say_written(paths, model, seed, as_json)
+
+
+def say_written(paths: Sequence[Path], model: TrainedImageModel, seed: int, as_json: bool) -> None:
+    """Say which files were written, by what."""
     if as_json:
         about = {"command": click.get_current_context().command_path.removeprefix("musevae "), "model": model.name}
         click.echo(json.dumps({**about, "seed": seed, "files": [str(path) for path in paths]}, indent=2))

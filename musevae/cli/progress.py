@@ -28,6 +28,19 @@ def counting(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar as a function of what is being trained, the steps taken and those to take: one after another."""
+    with tqdm(unit="step", leave=False, disable=None) as bar:
+
+        def advance(stage: str, done: int, total: int) -> None:
+            bar.set_description(stage, refresh=False)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield advance
+
+
+@contextmanager
 def training(*, hidden: bool = False) -> Iterator[Callable[[Mapping[str, float], int], None]]:
     """A bar as a function of the figures that the trainer logs and the steps that there will be.
 

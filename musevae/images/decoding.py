@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 class Decoded:
     """Some pictures' pixels, in the order that was asked for, and why the others have none."""
 
-    pixels: NDArray[np.uint8]  # (K, C, H, W), read-only where they are mapped into memory from the cache
+    pixels: NDArray[np.uint8]  # (K, C, H, W); where they are mapped into memory from the cache, changes stay there
     problems: Mapping[str, str]  # name -> why the picture is left out
 
 
@@ -72,7 +72,7 @@ def _decode(album: Album, names: Sequence[str], shape: Shape, cache: Path) -> De
     logger.info("%s: decoding %d pictures", album.place, len(names))
     try:
         problems = _write_cache(album, names, shape, cache)
-        return Decoded(open_memmap(cache, mode="r"), problems)
+        return Decoded(open_memmap(cache, mode="c"), problems)
     except OSError as error:
         logger.info("%s: the decoded pictures are not kept for the next time (%s)", cache.parent, error)
     memory = BytesIO()
@@ -140,7 +140,7 @@ def _read_cache(cache: Path, shape: Shape, count: int) -> Decoded | None:
     """What an earlier run decoded of so many pictures; None where that is missing or damaged."""
     try:
         record = json.loads(cache.with_suffix(".json").read_text(encoding="utf-8"))
-        decoded = Decoded(open_memmap(cache, mode="r"), dict(record["problems"]))
+        decoded = Decoded(open_memmap(cache, mode="c"), dict(record["problems"]))
         like = decoded.pixels.shape == (count - len(decoded.problems), *shape)
         whole = like and _checksum(decoded.pixels) == record["crc32"]
     except (OSError, ValueError, KeyError, TypeError, BufferError):

@@ -16,7 +16,7 @@ class ImageDataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """N images of C channels, H high and W wide; the pixels may be read-only, memory-mapped from a file."""
+    """N images of C channels, H high and W wide; the pixels may be mapped into memory from a file."""
 
     pixels: NDArray[np.uint8]  # (N, C, H, W)
     labels: NDArray[np.int64] | None = None  # (N,)

@@ -12,7 +12,7 @@ import torch
 from musevae.images.image_set import ImageDataError
 from musevae.training.bounds import active_units, iwae, mean_nats
 from musevae.training.datasets import seeded
-from musevae.training.image_task import Examples, read
+from musevae.training.image_task import Examples, Images, read
 from musevae.vaes import AnyImageVae
 
 BATCH = 500
@@ -20,7 +20,7 @@ BATCH = 500
 
 def evaluate_images(
     vae: AnyImageVae,
-    data: str | Path,
+    data: str | Images,
     split: str = "test",
     *,
     draws: int | None = None,
@@ -28,7 +28,7 @@ def evaluate_images(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """The figures of `musevae image evaluate` on a split of a folder, or its first `images`, keyed by their names.
+    """The figures of `musevae image evaluate` on a split of images, or its first `images`, keyed by their names.
 
     What is random of the images (Bernoulli: black or white) and z are drawn once, by the seed; beta is 1. With `draws`
     there is the bound of so many of them (IWAE), which a plain autoencoder has not. ImageDataError where the split is
@@ -36,11 +36,12 @@ def evaluate_images(
     """
     if draws is not None and not vae.config.model.noise:
         raise ValueError("a plain autoencoder has no bound of log p(x): leave out --iwae")
-    held = read(vae.config, Path(data))[split]
+    source = Path(data) if isinstance(data, str) else data
+    held = read(vae.config, source)[split]
     if not len(held):
         raise ImageDataError(f"{data} has no images in its {split} split: choose another with --split")
     device = next(vae.parameters()).device
-    examples = Examples(held.select(slice(0, images)), vae.config, Path(data), device)
+    examples = Examples(held.select(slice(0, images)), vae.config, source, device)
     values, noise = seeded(device, seed, 0), seeded(device, seed, 1)
     reconstruction, kl, mu, bounds = [], [], [], []
     vae.eval()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +19,8 @@ from musevae.training.datasets import seeded
 from musevae.training.task import VALIDATION_BATCH, Batch, Task
 from musevae.vaes import AnyVae, MusicVAE
 
+Images: TypeAlias = Path | Mapping[str, ImageSet]  # a folder of them, or the splits themselves
+
 MEAN_BATCH = 8192  # images that are made numbers at once
 PICTURES = 16  # shown of held-out images, and of samples
 SEED = 2  # the same z each time, so that one can see a sample change
@@ -27,7 +29,7 @@ SEED = 2  # the same z each time, so that one can see a sample change
 class Examples:
     """Images on a device, and the labels that a conditional model is given with them."""
 
-    def __init__(self, held: ImageSet, config: ImageConfig, data: Path, device: torch.device) -> None:
+    def __init__(self, held: ImageSet, config: ImageConfig, data: Images, device: torch.device) -> None:
         self.pixels = torch.from_numpy(held.pixels).to(device)
         self.likelihood = LIKELIHOODS[config.model.likelihood]
         self.labels: Tensor | None = None
@@ -55,16 +57,17 @@ class Examples:
 
 
 class ImageTask(Task):
-    """The images of a folder; ImageDataError where they are none, or not of the config's size."""
+    """The images of a folder, or at hand; ImageDataError where they are none, or not of the config's size."""
 
     config: ImageConfig
     unit = "images"
 
-    def __init__(self, config: ImageConfig, data: Path, device: torch.device) -> None:
+    def __init__(self, config: ImageConfig, data: Images, device: torch.device) -> None:
         splits = read(config, data)
         held = splits["validation"]
         held = held.select(torch.arange(min(len(held), config.train.validation_examples)).numpy())
-        self.config = replace(config, provenance={**config.provenance, "data": [data.resolve().name]})
+        source = {"data": [data.resolve().name]} if isinstance(data, Path) else {}
+        self.config = replace(config, provenance={**config.provenance, **source})
         self.train, self.validated = (Examples(part, config, data, device) for part in (splits["train"], held))
         self.examples, self.held_out_examples = len(self.train), len(self.validated)
         self.held_out = [len(held), zlib.crc32(held.pixels.tobytes())]
@@ -102,19 +105,26 @@ class ImageTask(Task):
             board.add_images("reconstruction", torch.cat([x.clamp(0, 1), again], dim=2), step)
 
 
-def read(config: ImageConfig, data: Path) -> dict[str, ImageSet]:
-    """The splits of a folder, of the config's size."""
+def read(config: ImageConfig, data: Images) -> Mapping[str, ImageSet]:
+    """The splits of a folder, or those at hand, of the config's size."""
     images = config.images
-    return read_images(data, channels=images.channels, height=images.height, width=images.width)
+    if isinstance(data, Path):
+        return read_images(data, channels=images.channels, height=images.height, width=images.width)
+    for split, held in data.items():
+        shape = held.pixels.shape[1:]
+        if shape != images.shape:
+            raise ImageDataError(f"{split} has images of the shape {shape}; {config.preset} is for {images.shape}")
+    return data
 
 
-def checked_labels(held: ImageSet, config: ImageConfig, data: Path) -> Any:  # noqa: ANN401 - an array
+def checked_labels(held: ImageSet, config: ImageConfig, data: Images) -> Any:  # noqa: ANN401 - an array
     """The labels (N,) int64 of images; an error where there are none, or too many."""
+    name = data if isinstance(data, Path) else "the data set"
     if held.labels is None:
-        raise ImageDataError(f"{data} has no labels, which {config.preset} is trained with: choose another preset")
+        raise ImageDataError(f"{name} has no labels, which {config.preset} is trained with: choose another preset")
     if len(held) and not 0 <= held.labels.min() <= held.labels.max() < config.model.labels:
         raise ConfigError(
-            f"{data} has labels up to {held.labels.max()}, and the model {config.model.labels}: "
+            f"{name} has labels up to {held.labels.max()}, and the model {config.model.labels}: "
             f"--set model.labels={held.labels.max() + 1}"
         )
     return held.labels

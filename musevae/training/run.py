@@ -15,7 +15,7 @@ from musevae.config import AnyConfig, Config
 from musevae.config.reading import override
 from musevae.training import states
 from musevae.training.distributed import World, joined, own_device
-from musevae.training.image_task import ImageTask
+from musevae.training.image_task import Images, ImageTask
 from musevae.training.music_task import MusicTask
 from musevae.training.run_log import LOG
 from musevae.training.states import LAST
@@ -25,7 +25,7 @@ from musevae.training.trainer import Progress, Trainer, TrainResult
 
 def train(
     preset: str | AnyConfig,
-    data: str | Path,
+    data: str | Images,
     run: str | Path,
     *,
     steps: int | None = None,
@@ -40,8 +40,8 @@ def train(
 ) -> TrainResult:
     """Train a preset (or a config) on a folder of data; the run folder is a model folder, best by validation so far.
 
-    The data are a dataset folder for music, and for images what `read_images` reads. `settings` change the preset
-    ("train.beta=0.1"). The schedules are laid out over `train.steps`, or `train.epochs` of images; `steps` stops
+    The data are a dataset folder for music, and for images what `read_images` reads, or gives. `settings` change the
+    preset ("train.beta=0.1"). The schedules are laid out over `train.steps`, or `train.epochs` of images; `steps` stops
     sooner, or lays those of music out longer. `init_from` is a model folder to start from (fine-tuning); `resume`
     continues the run, with its own settings and seed, exactly as it would have gone on, but for `settings` given anew.
     `profile` writes a trace of some steps after the first into the run folder. Raises ConfigError, DatasetError,
@@ -53,7 +53,7 @@ def train(
     with joined(chosen) as world:
         config, seed = world.shared((_config(preset, run, steps, settings, resume, init_from, world), seed))
         config = replace(config, provenance={**config.provenance, **(provenance or {})})
-        trainer = Trainer(task(config, Path(data), chosen), run, seed, chosen, world)
+        trainer = Trainer(task(config, Path(data) if isinstance(data, str) else data, chosen), run, seed, chosen, world)
         if resume:
             trainer.restore(world.shared(states.read(run) if world.first else None))
         elif init_from is not None:
@@ -63,9 +63,13 @@ def train(
         return trainer.fit(trainer.task.steps if steps is None else steps, progress, profile=profile)
 
 
-def task(config: AnyConfig, data: Path, device: torch.device) -> Task:
-    """What a config learns from a folder."""
-    return MusicTask(config, data, device) if isinstance(config, Config) else ImageTask(config, data, device)
+def task(config: AnyConfig, data: Images, device: torch.device) -> Task:
+    """What a config learns from a folder, or from images at hand."""
+    if not isinstance(config, Config):
+        return ImageTask(config, data, device)
+    if not isinstance(data, Path):
+        raise ValueError(f"{config.preset} is trained on a folder that `musevae prepare` has written: name one")
+    return MusicTask(config, data, device)
 
 
 def _config(

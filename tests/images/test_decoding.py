@@ -110,6 +110,7 @@ def test_second_time_nothing_is_decoded(
 def test_cache_is_an_array_mapped_into_memory(read: Read, tmp_path: Path) -> None:
     decoded = read()
     assert isinstance(decoded.pixels, np.memmap)
+    assert decoded.pixels.flags.writeable  # or torch warns of it
     record, array = caches(tmp_path)
     assert array.name.startswith(".musevae-16x16x3-")
     assert (record.suffix, array.suffix) == (".json", ".npy")

@@ -1,0 +1,58 @@
+"""The figures on VAEs: musevae image figures."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from musevae.cli import images, options
+from musevae.cli.job import folder
+from musevae.cli.training import training_errors, use_threads
+
+
+@click.command()
+@click.option("--data", type=images.DATA, help="Folder of images.  [default: images that the model makes]")
+@images.model_option
+@options.out_folder
+@click.option(
+    "--epochs", type=click.IntRange(1), default=10, show_default=True, help="Of the small models that are trained."
+)
+@click.option("--only", "names", metavar="NAME", multiple=True, help="Only this figure; repeatable.")
+@options.seed
+@options.auto_device
+@options.threads
+@options.force
+@options.as_json
+def figures(
+    data: Path | None,
+    model: str,
+    output: Path,
+    epochs: int,
+    names: tuple[str, ...],
+    seed: int,
+    device: str,
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Draw what VAEs are about, in ten figures.
+
+    latent-scatter, manifold, samples, reconstructions, interpolations, arithmetic, traversals, draw-canvases,
+    rate-distortion, bound-against-k. Small models that some of them compare are trained on the way: in a minute or
+    so on images that the model makes, in full on those of --data.
+    """
+    from musevae.cli import progress
+    from musevae.extras import extra
+
+    with extra("images"):
+        from musevae.figures import gallery, studio  # torch, matplotlib
+
+    chosen, loaded = gallery.chosen(names), images.load(model, device)
+    use_threads(threads, loaded.config, studio.BATCH)
+    paths = images.pictures(output, [f"{loaded.name}-{name}-s{seed}" for name in chosen], force)
+    draw = partial(gallery.draw_figures, loaded, dict(zip(chosen, paths, strict=True)), data=data)
+    with folder(output), training_errors(), progress.stages() as advance:
+        draw(epochs=epochs, seed=seed, progress=advance)
+    images.say_written(paths, loaded, seed, as_json)
