@@ -10,7 +10,7 @@ from musevae.models.vae import Vae
 from musevae.training.task import Batch
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.2
-ROWS = 8192  # that go through a decoder at once
+ROWS = 2048  # that go through a decoder at once: what they become still fits a cache
 
 
 def iwae(vae: Vae, batch: Batch, draws: int, generator: Generator) -> Tensor:

@@ -13,13 +13,16 @@ import pytest
 import torch
 
 from musevae import MusicVAE, pretrained
-from musevae.presets import PRESETS
+from musevae.presets import IMAGE_PRESETS, PRESETS
+from musevae.vaes import build
 from tests.cli.command import Command
 
 README = Path(__file__).parents[2] / "README.md"
 SHORTER = r"(?:<!-- the tests put (?P<short>\S+) for (?P<long>\S+) -->\n)?"
 BLOCK = re.compile(SHORTER + r"```(?P<kind>\w+)\n(?P<text>.*?)```", re.S)
 ROW = re.compile(r"^\| `(\S+)` \| (\d+) \| (\d+) \| ([\d,]+) \|", re.M)
+
+IMAGE_ROW = re.compile(r"^\| `(\S+)` \| (\d+) x (\d+) \| (\d+) \| ([\d,]+) \|", re.M)
 
 needs_weights = pytest.mark.skipif(
     not (pretrained.BUNDLED / pretrained.DEFAULT / "model.safetensors").exists(), reason="no weights are bundled yet"
@@ -67,6 +70,16 @@ def test_everything_the_readme_shows_runs_in_order(musevae: Command) -> None:
         else:
             exec(compile(text, "README.md", "exec"), names)
     assert len(list(Path("out").glob("melody-2bar-sample-*.mid"))) == 8 + 2 + 1
+
+
+def test_the_table_of_image_presets_is_complete_and_true() -> None:
+    table = {name: numbers for name, *numbers in IMAGE_ROW.findall(README.read_text(encoding="utf-8"))}
+    with torch.device("meta"):
+        models = {name: (config.images, build(config)) for name, config in IMAGE_PRESETS.items()}
+    assert table == {
+        name: [str(images.height), str(images.width), str(vae.z_size), f"{vae.num_parameters:,}"]
+        for name, (images, vae) in models.items()
+    }
 
 
 def test_the_table_of_presets_is_complete_and_true() -> None:

@@ -68,5 +68,5 @@ def unlucky(source: Source, recipe: Recipe, guard: Guard) -> Gain:
 
 def slow(source: Source, recipe: Recipe, guard: Guard) -> Gain:
     """Reading takes its time."""
-    time.sleep(0.05)
+    time.sleep(0.3)
     return read_piece(source, recipe, guard)

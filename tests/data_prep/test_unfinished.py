@@ -28,9 +28,11 @@ from importlib import import_module
 from data_prep import prepare
 from tests.data_prep import corpora
 if __name__ == "__main__":
-    module = import_module("data_prep.prepare")
-    module.CHUNK_FILES, module.read_piece = 4, corpora.slow
-    prepare(sys.argv[1:2], sys.argv[2], corpora.ONE_BAR, workers=int(sys.argv[3]))
+    module, workers = import_module("data_prep.prepare"), int(sys.argv[3])
+    module.CHUNK_FILES = 4
+    if workers > 1:  # the one that is stopped on the way
+        module.read_piece = corpora.slow
+    prepare(sys.argv[1:2], sys.argv[2], corpora.ONE_BAR, workers=workers)
 """
 KILLED_EVERYWHERE = """
 import os, signal, sys, shutil
