@@ -27,16 +27,21 @@ class CheckpointError(ValueError):
 def load_weights(vae: torch.nn.Module, weights: Mapping[str, Tensor], origin: Path) -> None:
     """Put weights into a model; CheckpointError when names or shapes differ or a value is not finite."""
     expected = vae.state_dict()
-    unlike = [name for name in expected | dict(weights) if name not in weights or name not in expected]
+    check_weights(expected, weights, origin)
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{origin}: {broken[0]} holds values that are not finite: the weights are damaged")
+    vae.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in weights.items()})
+
+
+def check_weights(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: Path) -> None:
+    """CheckpointError where weights have not the names and shapes of those that a model has."""
+    unlike = [name for name in {**expected, **weights} if name not in weights or name not in expected]
     unlike = unlike or [name for name, tensor in expected.items() if tensor.shape != weights[name].shape]
     if unlike:
         raise CheckpointError(
             f"{origin}: its weights do not fit the model: {unlike[0]} is missing, unknown or of another shape"
         )
-    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
-    if broken:
-        raise CheckpointError(f"{origin}: {broken[0]} holds values that are not finite: the weights are damaged")
-    vae.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in weights.items()})
 
 
 def load_config(folder: Path) -> AnyConfig:
@@ -45,7 +50,7 @@ def load_config(folder: Path) -> AnyConfig:
         return reading.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(f"{folder} is no model folder: it has no {CONFIG}") from None
-    except (ValueError, AttributeError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from None
 
 

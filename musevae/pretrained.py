@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Any, Literal, overload
 
 import torch
 
@@ -18,6 +19,12 @@ BUNDLED = Path(__file__).parent / "weights"
 DEFAULT = "melody-2bar"
 
 
+@overload
+def load(name: Literal["melody-2bar", "drums-2bar"] = ..., device: str | torch.device = "cpu") -> TrainedModel: ...
+@overload
+def load(name: Literal["mnist-mlp"], device: str | torch.device = "cpu") -> TrainedImageModel: ...
+@overload
+def load(name: str | Path, device: str | torch.device = "cpu") -> Any: ...  # noqa: ANN401 - what the folder holds
 def load(name: str | Path = DEFAULT, device: str | torch.device = "cpu") -> TrainedModel | TrainedImageModel:
     """The model of a folder (an existing path wins) or the bundled one of that name; CheckpointError for neither.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -55,6 +55,8 @@ class TrainedImageModel:
 
     def encode(self, pixels: Pixels, *, labels: ArrayLike | None = None) -> NDArray[np.float32]:
         """Posterior means (N, Z) float32; an autoencoder's codes."""
+        if pixels.dtype != np.uint8:
+            raise ValueError(f"images are {pixels.dtype}; expected uint8, from 0, black, to 255, white")
         if pixels.ndim != 4 or pixels.shape[1:] != self.config.images.shape or not len(pixels):
             raise ValueError(
                 f"images: the shape is {pixels.shape}; expected (N, {', '.join(map(str, self.config.images.shape))})"
@@ -77,28 +79,42 @@ class TrainedImageModel:
         """Each image, encoded and decoded again."""
         return self.decode(self.encode(pixels, labels=labels), labels=labels)
 
-    def interpolate(self, a: Pixels, b: Pixels, n: int = 9, *, straight: bool = False) -> Pixels:
-        """`n` images from image `a` (C, H, W) to `b`, both ends included, on a great circle or a straight line."""
+    def interpolate(
+        self, a: Pixels, b: Pixels, n: int = 9, *, straight: bool = False, label: int | None = None
+    ) -> Pixels:
+        """`n` images from image `a` (C, H, W) to `b`, both ends included, on a great circle or a straight line.
+
+        Of a conditional model all have the same `label`.
+        """
         if n < 2:
             raise ValueError(f"n is {n}; an interpolation has at least its 2 ends")
-        start, end = torch.from_numpy(self.encode(np.stack([a, b])))
-        return self.decode((latent.lerp if straight else latent.slerp)(start, end, torch.linspace(0, 1, n)))
+        start, end = torch.from_numpy(self.encode(np.stack([a, b]), labels=repeated(label, 2)))
+        points = (latent.lerp if straight else latent.slerp)(start, end, torch.linspace(0, 1, n))
+        return self.decode(points, labels=repeated(label, n))
 
-    def arithmetic(self, x: Pixels, a: Pixels, b: Pixels) -> Pixels:
-        """Images x, a and b (C, H, W), and the image of z(x) - z(a) + z(b): (4, C, H, W)."""
-        codes = self.encode(np.stack([x, a, b]))
-        made = self.decode([codes[0] - codes[1] + codes[2]])
+    def arithmetic(self, x: Pixels, a: Pixels, b: Pixels, *, label: int | None = None) -> Pixels:
+        """Images x, a and b (C, H, W), and the image of z(x) - z(a) + z(b): (4, C, H, W), all of one `label`."""
+        codes = self.encode(np.stack([x, a, b]), labels=repeated(label, 3))
+        made = self.decode([codes[0] - codes[1] + codes[2]], labels=repeated(label, 1))
         return np.concatenate([np.stack([x, a, b]), made])
 
-    def attribute_strips(self, pixels: Pixels, has: NDArray[np.bool_], n: int, times: Sequence[float]) -> Pixels:
+    def attribute_strips(
+        self,
+        pixels: Pixels,
+        has: NDArray[np.bool_],
+        n: int,
+        times: Sequence[float],
+        *,
+        labels: NDArray[np.int64] | None = None,
+    ) -> Pixels:
         """The first `n` of images (N, C, H, W), each with an attribute's vector added so many `times`, row by row.
 
         The vector is that of those that `has` (N,) says have the attribute, against the others.
         """
-        z = torch.from_numpy(self.encode(pixels))
+        z = torch.from_numpy(self.encode(pixels, labels=labels))
         vector = latent.attribute_vector(z, torch.from_numpy(np.asarray(has)))
         points = z[:n, None] + torch.tensor(times)[:, None] * vector  # (n, times, Z)
-        return self.decode(points.flatten(0, 1))
+        return self.decode(points.flatten(0, 1), labels=None if labels is None else labels[:n].repeat(len(times)))
 
     def save(self, folder: str | Path, *, half: bool = False) -> None:
         """Write a model folder; `half` stores the weights in 16 bits."""
@@ -113,8 +129,21 @@ class TrainedImageModel:
         parts = torch.split(x.to(self._device), BATCH)
         if labels is None:
             return [(part, None) for part in parts]
-        chosen = torch.as_tensor(np.asarray(labels), dtype=torch.int64).to(self._device)
-        most = self.config.model.labels
-        if chosen.shape != x.shape[:1] or not ((chosen >= 0) & (chosen < most)).all():
-            raise ValueError(f"labels must be {len(x)} whole numbers below {most}; these are {tuple(chosen.shape)}")
-        return list(zip(parts, torch.split(chosen, BATCH), strict=True))
+        chosen = checked(np.asarray(labels), len(x), self.config.model.labels)
+        return list(zip(parts, torch.split(chosen.to(self._device), BATCH), strict=True))
+
+
+def repeated(label: int | None, n: int) -> list[int] | None:
+    """The same label for n images, or none for all."""
+    return None if label is None else [label] * n
+
+
+def checked(labels: NDArray[Any], count: int, most: int) -> Tensor:
+    """Labels (count,) as a tensor; ValueError where the model is not conditional, or knows no such label."""
+    if not most:
+        raise ValueError("this model is not conditional: give it no labels")
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels are {labels.dtype} {labels.shape}; expected {count} whole numbers, one an image")
+    if not ((labels >= 0) & (labels < most)).all():
+        raise ValueError(f"labels reach {labels.min()}..{labels.max()}; this model's are 0..{most - 1}")
+    return torch.from_numpy(labels.astype(np.int64))

@@ -13,6 +13,7 @@ from musevae.checkpoint import (
     CONFIG,
     WEIGHTS,
     CheckpointError,
+    check_weights,
     load_config,
     load_weights,
     read_tensors,
@@ -22,6 +23,7 @@ from musevae.checkpoint import (
 from musevae.config import (
     AnyConfig,
     Config,
+    ConfigError,
     DrumsConfig,
     GrooveConfig,
     ImageConfig,
@@ -109,7 +111,21 @@ class MusicVAE(Kept, music_vae.MusicVAE):
         return cls(changed(presets.preset(name), model))
 
 
-class ImageVAE(Kept, image_vae.ImageVAE):
+class KeptImages(Kept):
+    """What the models of images have in common."""
+
+    config: ImageConfig
+
+    @classmethod
+    def from_preset(cls, name: str, **model: Any) -> Self:  # noqa: ANN401 - fields of ImageModelConfig
+        """An untrained model; keywords change fields of its ImageModelConfig, as in `z_size=2`."""
+        vae = build(changed(presets.image_preset(name), model))
+        if not isinstance(vae, cls):
+            raise ConfigError(f"{name} is a {type(vae).__name__}, not a {cls.__name__}")
+        return vae
+
+
+class ImageVAE(KeptImages, image_vae.ImageVAE):
     """The tensor-level model of images that knows its config."""
 
     config: ImageConfig
@@ -122,13 +138,8 @@ class ImageVAE(Kept, image_vae.ImageVAE):
         super().__init__(shape=config.images.shape, **model)
         self.config = config
 
-    @classmethod
-    def from_preset(cls, name: str, **model: Any) -> ImageVAE:  # noqa: ANN401 - fields of ImageModelConfig
-        """An untrained model; keywords change fields of its ImageModelConfig, as in `z_size=2`."""
-        return cls(changed(presets.image_preset(name), model))
 
-
-class Draw(Kept, draw.Draw):
+class Draw(KeptImages, draw.Draw):
     """DRAW, that knows its config."""
 
     config: ImageConfig
@@ -180,9 +191,12 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> AnyVae:
     """Read a model folder; CheckpointError, naming it, when it is none or damaged."""
     config = load_config(folder)
     try:
-        vae = build(config)
+        with torch.device("meta"):  # a config that is damaged may ask for more memory than there is
+            expected = build(config).state_dict()
     except ValueError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from None
     weights, _ = read_tensors(folder / WEIGHTS)
+    check_weights(expected, weights, folder)
+    vae = build(config)
     load_weights(vae, weights, folder)
     return vae.to(device).eval()

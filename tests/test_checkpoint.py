@@ -119,6 +119,7 @@ def cut(folder: Path, size: int) -> None:
         (change_config(preset=1), r"config\.json: preset cannot be 1"),
         (change_config(model={"encoder": "transformer"}), r"config\.json: encoder transformer is unknown"),
         (change_config(representation={"bars": 0}), r"config\.json: bars cannot be 0"),
+        (change_config(model={"encoder_sizes": [65536] * 8}), "do not fit the model"),  # terabytes, were it built
         (change_config(model={}), r"weights do not fit the model: .* is missing, unknown or of another shape"),
         (change_weights(lambda weights: dict(list(weights.items())[1:])), "do not fit"),
         (change_weights(lambda weights: weights | {"extra": torch.zeros(1)}), "do not fit the model: extra is"),

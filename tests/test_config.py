@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from musevae.config import Config, ConfigError, MelodyConfig, ModelConfig, TrainConfig
 from musevae.config.reading import from_dict, override
+from musevae.presets import IMAGE_PRESETS
 
 CONFIG = Config(
     "tune-maker",
@@ -124,6 +126,21 @@ def test_later_settings_win() -> None:
 def test_wrong_setting_is_refused_and_named(setting: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         override(CONFIG, [setting])
+
+
+def test_settings_count_together_whatever_their_order() -> None:
+    """Each by itself would contradict the others of the preset."""
+    settings = ["train.samples=5", "train.beta=1", "train.mmd=0"]
+    changed = [override(IMAGE_PRESETS["mnist-mmd"], order) for order in permutations(settings)]
+    assert all(config == changed[0] for config in changed)
+    assert (changed[0].train.samples, changed[0].train.mmd) == (5, 0)
+
+
+def test_plain_autoencoder_takes_no_draws_and_images_are_grey_or_in_colour() -> None:
+    with pytest.raises(ConfigError, match="a plain autoencoder draws no z"):
+        override(IMAGE_PRESETS["mnist-ae"], ["train.samples=5"])
+    with pytest.raises(ConfigError, match="channels is 4: images are grey, 1, or in colour, 3"):
+        override(IMAGE_PRESETS["celeba-conv"], ["images.channels=4"])
 
 
 def test_config_cannot_be_changed() -> None:

@@ -8,9 +8,10 @@ import torch
 import musevae
 from musevae import pretrained
 from musevae.checkpoint import CheckpointError
+from musevae.config import ConfigError
 from musevae.trained_image_model import TrainedImageModel
 from musevae.trained_model import TrainedModel
-from musevae.vaes import ImageVAE, MusicVAE, save_model
+from musevae.vaes import Draw, ImageVAE, MusicVAE, save_model
 from tests.training.image_data import TINY, bars
 
 PIXELS = bars(12)[0][:, None]
@@ -74,10 +75,30 @@ def test_wrong_shapes_and_labels_are_refused() -> None:
         made().encode(PIXELS[:2, 0])
     with pytest.raises(ValueError, match=r"of shape \(N, 3\)"):
         made().decode(np.zeros((2, 5)))
-    with pytest.raises(ValueError, match="labels must be 2 whole numbers below 4"):
+    with pytest.raises(ValueError, match=r"labels reach 0\.\.4; this model's are 0\.\.3"):
         made(labels=4).decode(np.zeros((2, 3)), labels=[0, 4])
     with pytest.raises(ValueError, match="at least 1"):
         made().sample(0)
+
+
+def test_preset_gives_the_kind_of_model_that_it_is() -> None:
+    """ImageVAE took DRAW's settings for those of a convolution."""
+    assert Draw.from_preset("mnist-draw", hidden_size=8).glimpses == 10
+    with pytest.raises(ConfigError, match="mnist-draw is a Draw, not a ImageVAE"):
+        ImageVAE.from_preset("mnist-draw", hidden_size=8)
+
+
+def test_conditional_verbs_take_a_label() -> None:
+    model, has = made(labels=2), np.arange(12) % 2 == 0
+    assert model.interpolate(PIXELS[0], PIXELS[1], 3, label=1).shape == (3, 1, 8, 8)
+    assert model.arithmetic(*PIXELS[:3], label=1).shape == (4, 1, 8, 8)
+    strips = model.attribute_strips(PIXELS, has, 2, (0.0, 1.0), labels=has.astype(np.int64))
+    assert np.array_equal(strips[::2], model.reconstruct(PIXELS[:2], labels=has[:2].astype(np.int64)))
+
+
+def test_greys_from_0_to_1_are_no_pixels() -> None:
+    with pytest.raises(ValueError, match="images are float64; expected uint8"):
+        made().encode(PIXELS / 255)
 
 
 def test_folder_is_loaded_as_what_it_is(tmp_path: Path, vae: MusicVAE) -> None:

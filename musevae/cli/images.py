@@ -27,6 +27,11 @@ DATA = click.Path(path_type=Path)
 model_option = click.option(
     "-m", "--model", default=DEFAULT_MODEL, show_default=True, help="Bundled model, model folder or run folder."
 )
+label_option = click.option(
+    "--label",
+    type=click.IntRange(0),
+    help="Label of all, of a conditional model.  [default of samples: in turn]",
+)
 data_option = click.option("--data", type=DATA, required=True, help="Folder of images: idx files, CelebA or pictures.")
 split_option = click.option(
     "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
@@ -100,7 +105,7 @@ def evaluate(
 
 @image.command()
 @click.option("-n", type=click.IntRange(1, options.MAX_TUNES), default=64, show_default=True, help="How many images.")
-@click.option("--label", type=click.IntRange(0), help="Label of all of them.  [default: each in turn]")
+@label_option
 @click.option("--separate", is_flag=True, help="Write a file for each image, not one sheet of all.")
 @WRITING
 def sample(
@@ -128,6 +133,7 @@ def sample(
 @click.argument("b")
 @click.option("-n", type=click.IntRange(2, options.MAX_TUNES), default=9, show_default=True, help="How many.")
 @click.option("--straight", is_flag=True, help="On a straight line, not on a great circle.")
+@label_option
 @click.option("--data", type=DATA, help="Folder of images, of which A and B are numbers, from 0.")
 @split_option
 @WRITING
@@ -136,6 +142,7 @@ def interpolate(
     b: str,
     n: int,
     straight: bool,
+    label: int | None,
     data: Path | None,
     split: str,
     model: str,
@@ -152,7 +159,7 @@ def interpolate(
     loaded = load(model, device)
     paths = pictures(output, [f"{Path(a).stem}-{Path(b).stem}-interpolated-s{seed}"], force)
     start, end = chosen((a, b), loaded, data, split)
-    made = loaded.interpolate(start, end, n, straight=straight)
+    made = loaded.interpolate(start, end, n, straight=straight, label=label)
     finish([sheet_of(made, n)], paths, loaded, seed, as_json)
 
 
@@ -160,6 +167,7 @@ def interpolate(
 @click.argument("images", nargs=-1, metavar="[X A B]")
 @click.option("--attribute", help="Attribute whose vector is added to images, -2 to 2 times.")
 @click.option("-n", type=click.IntRange(1, 1000), default=8, show_default=True, help="How many images to add it to.")
+@label_option
 @click.option("--data", type=DATA, help="Folder of images: with the attribute or without, or X A B by number.")
 @split_option
 @WRITING
@@ -167,6 +175,7 @@ def arithmetic(
     images: tuple[str, ...],
     attribute: str | None,
     n: int,
+    label: int | None,
     data: Path | None,
     split: str,
     model: str,
@@ -183,20 +192,21 @@ def arithmetic(
     X, A and B are picture files or, with --data, numbers of images in its split; a strip shows all three and the
     result. Attributes are those of CelebA's list, and of grey images thickness, slant and width (above the median).
     """
-    loaded = load(model, device)
     if bool(images) == bool(attribute) or len(images) not in (0, 3) or (attribute and not data):
         raise click.UsageError("Give three images X A B, or --attribute NAME and --data FOLDER.")
+    loaded = load(model, device)
     if attribute and data:
-        from musevae.images.attributes import attribute_of  # numpy
+        from musevae.images.attributes import dividing  # numpy
 
         paths = pictures(output, [f"{loaded.name}-{attribute}-arithmetic-s{seed}"], force)
-        images_held = held(data, loaded)[split]
-        made = loaded.attribute_strips(images_held.pixels, attribute_of(images_held, attribute), n, WITHIN)
+        part = held(data, loaded)[split]
+        labels = part.labels if loaded.config.model.labels else None
+        made = loaded.attribute_strips(part.pixels, dividing(part, attribute), n, WITHIN, labels=labels)
         finish([sheet_of(made, len(WITHIN))], paths, loaded, seed, as_json)
         return
     paths = pictures(output, ["-".join([*(Path(name).stem for name in images), f"arithmetic-s{seed}"])], force)
     found = chosen(images, loaded, data, split)
-    finish([sheet_of(loaded.arithmetic(*found), 4)], paths, loaded, seed, as_json)
+    finish([sheet_of(loaded.arithmetic(*found, label=label), 4)], paths, loaded, seed, as_json)
 
 
 def load(model: str, device: str) -> TrainedImageModel:
@@ -221,6 +231,9 @@ def chosen(names: Sequence[str], model: TrainedImageModel, data: Path | None, sp
 
     channels, height, width = model.config.images.shape
     if data is None:
+        for name in names:
+            if name.isdecimal() and not Path(name).exists():
+                raise click.UsageError(f"{name} is no picture file; of images by number, --data says where they are.")
         return [read_picture(Path(name), channels, height, width) for name in names]
     pixels = held(data, model)[split].pixels
     for name in names:

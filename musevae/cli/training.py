@@ -114,7 +114,8 @@ def say_result(preset: str, result: TrainResult, as_json: bool, next_command: st
     loss, run = result.validation_loss, result.run
     if as_json:
         figures = {"steps": result.step, "seed": result.seed, "validation_loss_nats": loss}
-        click.echo(json.dumps({"command": "train", "preset": preset, "run": str(run), **figures}, indent=2))
+        command = click.get_current_context().command_path.removeprefix("musevae ")
+        click.echo(json.dumps({"command": command, "preset": preset, "run": str(run), **figures}, indent=2))
         return
     held_out = "nothing to validate on" if loss is None else f"validation loss {loss:.3f} nats"
     click.echo(f"{click.format_filename(run)}: {result.step} steps, {held_out}, seed {result.seed}")

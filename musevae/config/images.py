@@ -20,6 +20,8 @@ class ImagesConfig:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.channels not in (1, 3):
+            raise ConfigError(f"channels is {self.channels}: images are grey, 1, or in colour, 3")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -74,6 +76,10 @@ class ImageConfig:
     model: ImageModelConfig = field(default_factory=ImageModelConfig)
     train: ImageTrainConfig = field(default_factory=ImageTrainConfig)
     provenance: Mapping[str, Any] = field(default_factory=dict)  # data, licences, steps, seed, held-out figures
+
+    def __post_init__(self) -> None:
+        if self.train.samples > 1 and not self.model.noise:
+            raise ConfigError(f"a plain autoencoder draws no z: set train.samples to 1, not {self.train.samples}")
 
     def to_dict(self) -> dict[str, Any]:
         """The content of config.json."""

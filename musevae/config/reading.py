@@ -28,6 +28,8 @@ def from_dict(content: Mapping[str, Any]) -> AnyConfig:
 
     ConfigError for a newer format, an unknown key or a wrong type.
     """
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"config.json must be an object, not {content!r}")
     version = content.get("format_version")
     if version != FORMAT_VERSION:
         raise ConfigError(f"format version {version!r}; this musevae reads {FORMAT_VERSION}: update musevae")
@@ -41,7 +43,11 @@ def representation_from_dict(content: Mapping[str, Any]) -> RepresentationConfig
 
 
 def override(config: Kind, settings: Iterable[str]) -> Kind:
-    """The config changed by settings "section.key=value", as in "model.z_size=128" or "model.encoder_sizes=512,512"."""
+    """The config changed by settings "section.key=value", as in "model.z_size=128" or "model.encoder_sizes=512,512".
+
+    They count together: their order does not matter, but for the last of two that set the same.
+    """
+    changes: dict[str, dict[str, Any]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         section, dot, name = key.strip().partition(".")
@@ -51,9 +57,9 @@ def override(config: Kind, settings: Iterable[str]) -> Kind:
             config, known(section, [f.name for f in fields(config) if is_dataclass(getattr(config, f.name))])
         )
         known(name, [f.name for f in fields(part)], f"{section}.")
-        value = _parse(text.strip(), _types(type(part))[name], key)
-        config = replace(config, **{section: replace(part, **{name: value})})
-    return config
+        changes.setdefault(section, {})[name] = _parse(text.strip(), _types(type(part))[name], key)
+    sections = {section: replace(getattr(config, section), **values) for section, values in changes.items()}
+    return replace(config, **sections)
 
 
 def _read(content: Any, cls: type[T], name: str = "") -> T:  # noqa: ANN401 - JSON

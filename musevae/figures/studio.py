@@ -87,9 +87,10 @@ class Studio:
 
     def posterior(self, model: TrainedImageModel) -> tuple[Posterior, NDArray[np.float32]]:
         """q(z|x) of the held images, and a draw (N, Z) from each."""
-        x = model.vae.likelihood.expected(torch.from_numpy(self.held.pixels).to(self.device))
+        draw = self.draw()
+        x = model.vae.likelihood.values(torch.from_numpy(self.held.pixels).to(self.device), draw)
         with torch.inference_mode():
-            posterior, z = model.vae.infer(x, generator=self.draw())
+            posterior, z = model.vae.infer(x, generator=draw)
         return posterior, z.cpu().numpy()
 
     def draw(self) -> Generator:

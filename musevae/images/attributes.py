@@ -43,6 +43,14 @@ def attribute_of(images: ImageSet, name: str) -> NDArray[np.bool_]:
     return above
 
 
+def dividing(images: ImageSet, name: str) -> NDArray[np.bool_]:
+    """`attribute_of`, where some of the images have it and some not; ImageDataError else."""
+    found = attribute_of(images, name)
+    if found.all() or not found.any():
+        raise ImageDataError(f"{name}: {int(found.sum())} of {len(images)} images have it: choose another --split")
+    return found
+
+
 def _measured(pixels: NDArray[np.uint8], measure: Callable[[Floats], Floats]) -> Iterator[Floats]:
     for first in range(0, max(1, len(pixels)), BLOCK):
         yield measure(pixels[first : first + BLOCK, 0] / 255)

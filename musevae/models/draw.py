@@ -20,8 +20,7 @@ from musevae.models.encoders import PosteriorHead
 from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.likelihoods import Likelihood
 from musevae.models.lstm import FORGET_BIAS, glorot_linear
-from musevae.models.music_vae import check_shape
-from musevae.models.vae import Vae, elbo, rows
+from musevae.models.vae import Vae, check_shape, elbo, refuse_decoding, rows
 
 Shape: TypeAlias = "tuple[int, int, int]"
 State: TypeAlias = "tuple[Tensor, Tensor]"  # (B, H) each: h and c of an LSTM
@@ -256,5 +255,4 @@ def refuse(condition: Tensor | None, decoding: Mapping[str, float] | None = None
     """ValueError where there is a condition, or anything that changes how z is decoded."""
     if condition is not None:
         raise ValueError("a condition is given, but DRAW has none: choose another model for labelled images")
-    if decoding:
-        raise ValueError(f"DRAW decodes in one way only: leave out {', '.join(decoding)}")
+    refuse_decoding(decoding or {})

@@ -68,23 +68,24 @@ def iwae_bound(log_weights: Tensor) -> Tensor:
     return log_weights.logsumexp(0) - math.log(log_weights.shape[0])
 
 
+def mean_kernel(x: Tensor, y: Tensor) -> Tensor:
+    """The mean () over all pairs of x (N, Z) and y (M, Z) of the kernel exp(-|x - y|^2 / 2Z)."""
+    mean: Tensor = torch.cdist(x, y).square().div(-2 * x.shape[-1]).exp().mean()
+    return mean
+
+
 def mmd(x: Tensor, y: Tensor) -> Tensor:
     """Squared maximum mean discrepancy () between samples x (N, Z) and y (M, Z), as in InfoVAE (Zhao et al. 2019).
 
     The biased estimator (never negative), with the kernel exp(-|a - b|^2 / 2Z); 2Z is the mean squared distance between
     two draws from N(0, I).
     """
-
-    def mean_kernel(a: Tensor, b: Tensor) -> Tensor:
-        return torch.cdist(a, b).square().div(-2 * a.shape[-1]).exp().mean()
-
     return mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y)
 
 
 def mmd_to_prior(z: Tensor) -> Tensor:
     """`mmd` () between samples z (N, Z) and the whole of N(0, I), whose means of the kernel have a closed form."""
     Z = z.shape[1]
-    among: Tensor = torch.cdist(z, z).square().div(-2 * Z).exp().mean()
     across: Tensor = z.square().sum(-1).div(-2 * (Z + 1)).exp().mean()
-    found: Tensor = among - 2 * (1 + 1 / Z) ** (-Z / 2) * across + (1 + 2 / Z) ** (-Z / 2)
+    found: Tensor = mean_kernel(z, z) - 2 * (1 + 1 / Z) ** (-Z / 2) * across + (1 + 2 / Z) ** (-Z / 2)
     return found

@@ -15,7 +15,7 @@ from musevae.models.gaussian import Point, Posterior
 from musevae.models.image_nets import conv_decoder, conv_encoder, features, mlp
 from musevae.models.likelihoods import Likelihood
 from musevae.models.lstm import glorot_linear
-from musevae.models.vae import Vae
+from musevae.models.vae import Vae, check_shape, refuse_decoding
 
 
 class ImageVAE(Vae):
@@ -70,7 +70,7 @@ class ImageVAE(Vae):
 
     def posterior(self, x: Tensor, condition: Tensor | None = None) -> Posterior:
         """q(z|x), (B, Z), of images x (B, C, H, W); an autoencoder's code."""
-        self._check(x, condition)
+        check_shape("images", x, (None, *self.shape))
         found: Posterior = self.head(self.encoder(self._labelled(self.features(x), condition)))
         return found if self.noise else Point(found.mu)
 
@@ -83,7 +83,9 @@ class ImageVAE(Vae):
 
     def parameters_of(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """The likelihood's parameters (B, C * P, H, W) for z (B, Z)."""
-        parameters: Tensor = self.image(self.decoder(self._labelled(z, condition)))
+        hidden = self.image[:-1](self.decoder(self._labelled(z, condition)))
+        with torch.autocast(z.device.type, enabled=False):  # 16 bits would round a level of grey
+            parameters: Tensor = self.image[-1](hidden.to(self.head.mu.weight.dtype))
         return parameters.view(len(z), -1, *self.shape[1:])
 
     def negative_log_likelihood(
@@ -95,25 +97,21 @@ class ImageVAE(Vae):
         **decoding: float,
     ) -> Tensor:
         """-log p(x|z) (B,) in nats of images x (B, C, H, W)."""
+        refuse_decoding(decoding)
         return self.likelihood.negative_log_likelihood(self.parameters_of(z, condition), x)
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Mean images (B, C, H, W), from 0, black, to 1, white, for z (B, Z), without gradients."""
-        if z.dim() != 2 or z.shape[1] != self.z_size:
-            raise ValueError(f"z: the shape is {tuple(z.shape)}; expected (B, {self.z_size})")
+        check_shape("z", z, (None, self.z_size))
         with torch.no_grad():
             return self.likelihood.mean(self.parameters_of(z, condition))
 
     def _labelled(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Rows (B, D) with their label as `labels` more features."""
+        if condition is not None and not self.labels:
+            raise ValueError("this model is not conditional: give it no labels")
         if condition is None:
             if self.labels:
                 raise ValueError(f"this model is conditional: give each image a label below {self.labels}")
             return x
         return torch.cat([x, F.one_hot(condition, self.labels).to(x.dtype)], dim=1)
-
-    def _check(self, x: Tensor, condition: Tensor | None) -> None:
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"images: the shape is {tuple(x.shape)}; expected (B, {', '.join(map(str, self.shape))})")
-        if condition is not None and not self.labels:
-            raise ValueError("this model is not conditional: give it no labels")

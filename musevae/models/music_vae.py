@@ -15,7 +15,7 @@ from musevae.models.gaussian import DiagonalGaussian
 from musevae.models.hierarchical import HierarchicalLstmDecoder
 from musevae.models.lstm import LstmStack, dense
 from musevae.models.outputs import Categorical, Logits, MultiCategorical, Output
-from musevae.models.vae import Vae
+from musevae.models.vae import Vae, check_shape
 
 ENCODERS = ("bidirectional", "hierarchical", "none")
 DECODERS = ("flat", "hierarchical")
@@ -193,14 +193,6 @@ class MusicVAE(Vae):
     @property
     def _dtype(self) -> torch.dtype:
         return next(self.decoder.parameters()).dtype
-
-
-def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:
-    """ValueError where a tensor is not of the expected shape; None stands for any size."""
-    sizes = zip(tensor.shape, expected, strict=False)
-    if tensor.dim() != len(expected) or any(size is not None and given != size for given, size in sizes):
-        letters = ", ".join("B" if size is None else str(size) for size in expected)
-        raise ValueError(f"{name}: the shape is {tuple(tensor.shape)}; expected ({letters})")
 
 
 def check_architecture(encoder: str, decoder: str, steps: int, segments: int | None) -> int:

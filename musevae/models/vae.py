@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Generator, Tensor, nn
@@ -63,6 +64,20 @@ def elbo(posterior: Posterior, z: Tensor, nll: Tensor, samples: int = 1) -> Elbo
         return Elbo(nll, kl, z)
     weights = DiagonalGaussian.standard_like(z).log_prob(z) - posterior.log_prob(z) - nll
     return Elbo(draws(nll, samples).mean(0), draws(kl, samples).mean(0), z, draws(weights, samples))
+
+
+def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:
+    """ValueError where a tensor is not of the expected shape; None stands for any size."""
+    sizes = zip(tensor.shape, expected, strict=False)
+    if tensor.dim() != len(expected) or any(size is not None and given != size for given, size in sizes):
+        letters = ", ".join("B" if size is None else str(size) for size in expected)
+        raise ValueError(f"{name}: the shape is {tuple(tensor.shape)}; expected ({letters})")
+
+
+def refuse_decoding(decoding: Mapping[str, object]) -> None:
+    """ValueError where a model that decodes in one way only is told of another."""
+    if decoding:
+        raise ValueError(f"this model decodes in one way only: leave out {', '.join(decoding)}")
 
 
 def rows(x: Tensor, samples: int) -> Tensor:

@@ -21,8 +21,9 @@ def iwae(vae: Vae, batch: Batch, draws: int, generator: Generator) -> Tensor:
 
 
 def _log_weights(vae: Vae, batch: Batch, draws: int, generator: Generator) -> Tensor:
-    """Log p(x, z) - log q(z|x) (draws, B), as many draws at once as ROWS are for."""
-    counts = [min(ROWS, draws - drawn) for drawn in range(0, draws, ROWS)]
+    """Log p(x, z) - log q(z|x) (draws, B), in passes of about as many draws, more than one, at most ROWS."""
+    passes = -(-draws // ROWS)
+    counts = [draws // passes + (number < draws % passes) for number in range(passes)]
     elbos: list[Elbo] = [vae(*batch, generator=generator, samples=count) for count in counts]
     return torch.cat([elbo.log_weights for elbo in elbos if elbo.log_weights is not None])
 

@@ -37,12 +37,12 @@ def evaluate_images(
     if draws is not None and not vae.config.model.noise:
         raise ValueError("a plain autoencoder has no bound of log p(x): leave out --iwae")
     source = Path(data) if isinstance(data, str) else data
-    held = read(vae.config, source)[split]
+    held = read(vae.config, source, split)[split]
     if not len(held):
         raise ImageDataError(f"{data} has no images in its {split} split: choose another with --split")
     device = next(vae.parameters()).device
     examples = Examples(held.select(slice(0, images)), vae.config, source, device)
-    values, noise = seeded(device, seed, 0), seeded(device, seed, 1)
+    values, noise = seeded(torch.device("cpu"), seed, 0), seeded(device, seed, 1)  # one test set on any device
     reconstruction, kl, mu, bounds = [], [], [], []
     vae.eval()
     with torch.inference_mode():
@@ -56,13 +56,15 @@ def evaluate_images(
             if progress:
                 progress(sum(map(len, kl)), len(examples))
     distortion, rate = mean_nats(torch.cat(reconstruction)), mean_nats(torch.cat(kl))
+    dims = math.prod(vae.config.images.shape)
+    nelbo = distortion + rate if vae.config.model.noise else None  # a plain autoencoder bounds nothing
     return {
         "images": len(examples),
-        "nelbo_nats": distortion + rate,
+        "nelbo_nats": nelbo,
         "reconstruction_nats": distortion,
         "kl_nats": rate,
         "iwae_nats": -mean_nats(torch.cat(bounds)) if bounds else None,
         "k": draws,
-        "bits_per_dim": vae.likelihood.bits_per_dim(distortion + rate, math.prod(vae.config.images.shape)),
+        "bits_per_dim": None if nelbo is None else vae.likelihood.bits_per_dim(nelbo, dims),
         "active_units": active_units(torch.cat(mu)),
     }

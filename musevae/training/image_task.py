@@ -63,7 +63,7 @@ class ImageTask(Task):
     unit = "images"
 
     def __init__(self, config: ImageConfig, data: Images, device: torch.device) -> None:
-        splits = read(config, data)
+        splits = read(config, data, "train", "validation")
         held = splits["validation"]
         held = held.select(torch.arange(min(len(held), config.train.validation_examples)).numpy())
         source = {"data": [data.resolve().name]} if isinstance(data, Path) else {}
@@ -105,11 +105,13 @@ class ImageTask(Task):
             board.add_images("reconstruction", torch.cat([x.clamp(0, 1), again], dim=2), step)
 
 
-def read(config: ImageConfig, data: Images) -> Mapping[str, ImageSet]:
-    """The splits of a folder, or those at hand, of the config's size."""
+def read(config: ImageConfig, data: Images, *wanted: str) -> Mapping[str, ImageSet]:
+    """The splits of a folder, or those at hand, of the config's size, with those `wanted` among them."""
     images = config.images
     if isinstance(data, Path):
-        return read_images(data, channels=images.channels, height=images.height, width=images.width)
+        data = read_images(data, channels=images.channels, height=images.height, width=images.width)
+    if missing := set(wanted) - data.keys():
+        raise ImageDataError(f"the data set has no split {' and no '.join(sorted(missing))}, only {', '.join(data)}")
     for split, held in data.items():
         shape = held.pixels.shape[1:]
         if shape != images.shape:

@@ -94,6 +94,8 @@ def _config(
     config = resumed(run, config.preset) if resume else config
     config = override(config, settings)
     world.check(config.train.batch_size)
+    if config.train.mmd and world.size > 1:
+        raise ValueError(f"train.mmd is of a whole batch, of which {world.size} processes would have parts: use one")
     if isinstance(config, Config) and steps is not None and steps > config.train.steps:
         config = replace(config, train=replace(config.train, steps=steps))
     return config

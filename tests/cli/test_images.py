@@ -101,7 +101,8 @@ def test_arithmetic_of_three_images_and_of_an_attribute(musevae: Command, model:
         (["interpolate", "no.png", "other.png"], "no.png: there is no such file", 1),
         (["arithmetic", "0", "1"], "Give three images X A B, or --attribute NAME and --data FOLDER", 2),
         (["arithmetic", "--attribute", "smile", "--data", "bars"], "smile is no attribute of these images", 1),
-        (["sample", "--label", "3"], "labels must be", 1),
+        (["sample", "--label", "3"], "this model is not conditional: give it no labels", 1),
+        (["interpolate", "0", "3"], "0 is no picture file; of images by number, --data says where they are", 2),
     ],
 )
 def test_mistakes_are_told_in_one_line(
@@ -128,4 +129,8 @@ def test_evaluation_refuses_what_has_no_answer(musevae: Command, data: Path, mod
     plain = ImageVAE.from_preset("mnist-ae", sizes=(16,))
     save_model(Path("plain"), plain)
     assert "no bound of log p(x)" in musevae.refuses("image", "evaluate", "plain", "--data", data, "--iwae", 5)
+    musevae.succeeds("image", "train", "mnist-ae", "--data", data, "--run", "ae", *SMALLER)
+    figures = musevae.json("image", "evaluate", "ae", "--data", data)
+    assert (figures["nelbo_nats"], figures["bits_per_dim"]) == (None, None)
+    assert figures["reconstruction_nats"] > 0
     assert "no folder" in musevae.refuses("image", "evaluate", model, "--data", "nowhere")

@@ -23,11 +23,12 @@ ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
 COMMAND = """
-import sys
+import signal, sys
 from importlib import import_module
 from data_prep import prepare
 from tests.data_prep import corpora
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     module, workers = import_module("data_prep.prepare"), int(sys.argv[3])
     module.CHUNK_FILES = 4
     if workers > 1:  # the one that is stopped on the way

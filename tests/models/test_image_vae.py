@@ -119,6 +119,22 @@ def test_convolution_begins_at_the_mean_grey() -> None:
     torch.testing.assert_close(vae.decode(torch.randn(1, 3))[0], torch.full(SHAPE, 0.2))
 
 
+@pytest.mark.parametrize("settings", [MLP, CONV], ids=["mlp", "conv"])
+def test_parameters_stay_precise_where_the_rest_has_16_bits(settings: dict[str, Any]) -> None:
+    """Of bfloat16's means, 128 lie between 0.5 and 1, where there are as many levels: a logistic saw the wrong ones."""
+    vae = model("logistic", **settings)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert vae.parameters_of(torch.zeros(2, 3)).dtype == torch.float32
+
+
+def test_what_it_does_not_know_is_refused() -> None:
+    """A slip in `samples` gave the loss of one draw without a word."""
+    with pytest.raises(ValueError, match="leave out sample"):
+        model(**MLP)(binary(), sample=5)
+    with pytest.raises(ValueError, match="give it no labels"):
+        model(**MLP).decode(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64))
+
+
 def test_images_of_another_size_and_latents_of_another_are_refused() -> None:
     with pytest.raises(ValueError, match=r"the shape is \(1, 1, 4, 8\); expected \(B, 1, 8, 8\)"):
         model(**MLP)(torch.zeros(1, 1, 4, 8))

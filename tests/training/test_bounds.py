@@ -43,6 +43,15 @@ def test_bound_of_several_passes_has_the_weights_of_all(
     assert several.shape == (6,)
 
 
+def test_no_draw_is_lost_where_passes_do_not_come_out_even(
+    image_vae: ImageVAE, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A last pass of one draw has no weights of its own: 33 draws had the bound of 32."""
+    monkeypatch.setattr(bounds, "ROWS", 16)
+    with torch.inference_mode():
+        assert len(bounds._log_weights(image_vae, (images,), 33, seed())) == 33
+
+
 def test_music_has_the_same_bound(vae: MusicVAE) -> None:
     events = torch.from_numpy(random_windows(4))
     with torch.inference_mode():

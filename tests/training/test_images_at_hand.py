@@ -57,3 +57,8 @@ def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
 def test_music_is_not_trained_on_images_at_hand(tiny: Config, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tiny is trained on a folder"):
         train(tiny, {"train": ImageSet(np.zeros((8, 1, 4, 4), np.uint8))}, tmp_path / "run")
+
+
+def test_split_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageDataError, match="has no split validation, only train"):
+        train(TINY_IMAGES, {"train": ImageSet(np.zeros((8, 1, 4, 4), np.uint8))}, tmp_path / "run")
