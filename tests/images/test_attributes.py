@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from musevae.images import attributes
-from musevae.images.attributes import pixel_attributes
+from musevae.images.attributes import attribute_of, dividing, pixel_attributes
+from musevae.images.image_set import ImageDataError, ImageSet
 
 BLANK = Image.new("L", (28, 28))
 
@@ -99,3 +100,10 @@ def test_images_are_measured_one_like_another_in_blocks(monkeypatch: pytest.Monk
         assert values.shape == (count,)
         assert values.dtype == np.float64
         assert np.allclose(values, whole[name], rtol=1e-12)
+
+
+def test_attribute_of_all_or_of_none_divides_nothing() -> None:
+    alike = ImageSet(np.full((4, 1, 8, 8), 7, np.uint8))
+    assert not attribute_of(alike, "width").any()
+    with pytest.raises(ImageDataError, match="width: 0 of 4 images have it: choose another --split"):
+        dividing(alike, "width")
