@@ -43,6 +43,7 @@ ROWS = {
     "free-bits-per-dim": Row("mnist-mlp", ("train.free_bits_per_dim=1",)),
     "deep-30": Row("mnist-mlp-deep", ("train.epochs=30",), iwae=True),
     "iwae-5": Row("mnist-iwae", iwae=True),
+    "iwae-5-short": Row("mnist-iwae", ("train.epochs=10",), iwae=True),  # as long as "deep"
     "conv": Row("mnist-conv", iwae=True),
     "iwae-50": Row("mnist-iwae", ("train.samples=50",), iwae=True),
     "draw": Row("mnist-draw"),
