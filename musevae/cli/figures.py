@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from musevae.cli import images, options
+from musevae.cli import options, pictures
 from musevae.cli.job import folder
 from musevae.cli.training import training_errors, use_threads
 
 
 @click.command()
-@click.option("--data", type=images.DATA, help="Folder of images.  [default: images that the model makes]")
-@images.model_option
+@click.option("--data", type=pictures.DATA, help="Folder of images.  [default: images that the model makes]")
+@pictures.model_option
 @options.out_folder
 @click.option(
     "--epochs", type=click.IntRange(1), default=10, show_default=True, help="Of the small models that are trained."
@@ -49,10 +49,10 @@ def figures(
     with extra("images"):
         from musevae.figures import gallery, studio  # torch, matplotlib
 
-    chosen, loaded = gallery.chosen(names), images.load(model, device)
+    chosen, loaded = gallery.chosen(names), pictures.load(model, device)
     use_threads(threads, loaded.config, studio.BATCH)
-    paths = images.pictures(output, [f"{loaded.name}-{name}-s{seed}" for name in chosen], force)
+    paths = pictures.free_paths(output, [f"{loaded.name}-{name}-s{seed}" for name in chosen], force)
     draw = partial(gallery.draw_figures, loaded, dict(zip(chosen, paths, strict=True)), data=data)
     with folder(output), training_errors(), progress.stages() as advance:
         draw(epochs=epochs, seed=seed, progress=advance)
-    images.say_written(paths, loaded, seed, as_json)
+    pictures.say_written(paths, loaded, seed, as_json)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -18,6 +18,9 @@ from musevae.cli import options
 if TYPE_CHECKING:
     from musevae.music.note_sequence import NoteSequence
     from musevae.trained_model import Excerpt, TrainedModel
+
+
+Decorator: TypeAlias = "Callable[[Callable[..., None]], Callable[..., None]]"
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,21 @@ SHARED = options.together(
 )
 
 
-def with_job(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a Job, as its argument `job`."""
+def with_options(kind: type, name: str, shared: Decorator) -> Decorator:
+    """Give a command the options `shared`, which are the fields of a dataclass, as its argument `name`."""
 
-    @functools.wraps(command)
-    def run(**values: Any) -> None:  # noqa: ANN401 - the command's own options
-        job = Job(**{field.name: values.pop(field.name) for field in fields(Job)})
-        command(job=job, **values)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:  # noqa: ANN401 - the command's own options
+            given = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            command(**{name: given}, **values)
 
-    return SHARED(run)
+        return shared(run)
+
+    return decorate
+
+
+with_job = with_options(Job, "job", SHARED)
 
 
 def load(model: str, device: str) -> TrainedModel:
