@@ -190,9 +190,7 @@ def test_without_beta_it_is_the_autoencoder_with_noise(kind: str) -> None:
     torch.manual_seed(0)
     vae = KINDS[kind]()
     loss, (_, z) = vae(images(), generator=seed(5)).loss(beta=0), vae.infer(images(), generator=seed(5))
-    autoencoders = vae.negative_log_likelihood(
-        images(), z
-    )  # z: the code with noise
+    autoencoders = vae.negative_log_likelihood(images(), z)  # z: the code with noise
     torch.testing.assert_close(loss, autoencoders)
     weights = [*vae.parameters()]
     pulls = [torch.autograd.grad(of.mean(), weights, allow_unused=True) for of in (loss, autoencoders)]
