@@ -191,12 +191,11 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> AnyVae:
     """Read a model folder; CheckpointError, naming it, when it is none or damaged."""
     config = load_config(folder)
     try:
-        with torch.device("meta"):  # a config that is damaged may ask for more memory than there is
-            expected = build(config).state_dict()
+        with torch.device("meta"):  # shapes only: a config that is damaged may ask for more memory than there is
+            vae = build(config)
     except ValueError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from None
     weights, _ = read_tensors(folder / WEIGHTS)
-    check_weights(expected, weights, folder)
-    vae = build(config)
-    load_weights(vae, weights, folder)
+    check_weights(vae.state_dict(), weights, folder)
+    load_weights(vae.to_empty(device="cpu"), weights, folder)
     return vae.to(device).eval()

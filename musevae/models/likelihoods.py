@@ -89,13 +89,26 @@ class Bernoulli(Likelihood):
         return mean.clamp(LEAST_CHANCE, 1 - LEAST_CHANCE).logit()
 
 
-class Gaussian(Likelihood):
+class LocationScale(Likelihood):
+    """A mean and the logarithm of a scale for each value."""
+
+    parameters_per_value = 2
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """The means, cut to 0..1."""
+        return parameters.chunk(2, dim=1)[0].clamp(0, 1)
+
+    def parameters(self, mean: Tensor) -> Tensor:
+        """The means, and a scale that spans much of the range."""
+        return torch.cat([mean, torch.full_like(mean, BROAD_LOG_SCALE)])
+
+
+class Gaussian(LocationScale):
     """Real numbers in 0..1: a pixel's level with uniform noise that fills its step; parameters are mean and log sigma.
 
     Without the noise the density could grow without end on the few levels that there are (Theis et al. 2016).
     """
 
-    parameters_per_value = 2
     density = True
 
     def values(self, pixels: Tensor, generator: Generator | None = None) -> Tensor:
@@ -113,22 +126,12 @@ class Gaussian(Likelihood):
         squares = (x - mean).square() * (-2 * log_scale).exp()
         return (0.5 * (squares + math.log(2 * math.pi)) + log_scale).flatten(1).sum(1)
 
-    def mean(self, parameters: Tensor) -> Tensor:
-        """The means, cut to 0..1."""
-        return parameters.chunk(2, dim=1)[0].clamp(0, 1)
 
-    def parameters(self, mean: Tensor) -> Tensor:
-        """The means, and a sigma that spans much of the range."""
-        return torch.cat([mean, torch.full_like(mean, BROAD_LOG_SCALE)])
-
-
-class DiscretisedLogistic(Likelihood):
+class DiscretisedLogistic(LocationScale):
     """One of 256 levels, with the mass of a logistic distribution within its step (Salimans et al. 2017, section 2.1).
 
     Values are level / 255; black has all that lies below, white all above. Parameters are mean and log scale.
     """
-
-    parameters_per_value = 2
 
     def values(self, pixels: Tensor, generator: Generator | None = None) -> Tensor:
         """Levels."""
@@ -148,14 +151,6 @@ class DiscretisedLogistic(Likelihood):
         inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-per_scale / WHITE))
         log_mass = torch.where(x <= 0, F.logsigmoid(upper), torch.where(x >= 1, F.logsigmoid(-lower), inside))
         return -log_mass.flatten(1).sum(1)
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """The logistics' means, cut to 0..1."""
-        return parameters.chunk(2, dim=1)[0].clamp(0, 1)
-
-    def parameters(self, mean: Tensor) -> Tensor:
-        """The means, and a scale that spans much of the range."""
-        return torch.cat([mean, torch.full_like(mean, BROAD_LOG_SCALE)])
 
 
 LIKELIHOODS: dict[str, Likelihood] = {

@@ -64,8 +64,7 @@ class ImageTask(Task):
 
     def __init__(self, config: ImageConfig, data: Images, device: torch.device) -> None:
         splits = read(config, data, "train", "validation")
-        held = splits["validation"]
-        held = held.select(torch.arange(min(len(held), config.train.validation_examples)).numpy())
+        held = splits["validation"].select(slice(config.train.validation_examples))
         source = {"data": [data.resolve().name]} if isinstance(data, Path) else {}
         self.config = replace(config, provenance={**config.provenance, **source})
         self.train, self.validated = (Examples(part, config, data, device) for part in (splits["train"], held))
