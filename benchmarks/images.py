@@ -45,7 +45,7 @@ ROWS = {
     "iwae-5": Row("mnist-iwae", iwae=True),
     "iwae-5-short": Row("mnist-iwae", ("train.epochs=10",), iwae=True),  # as long as "deep"
     "conv": Row("mnist-conv", iwae=True),
-    "iwae-50": Row("mnist-iwae", ("train.samples=50",), iwae=True),
+    "iwae-50": Row("mnist-iwae", ("train.samples=50", "train.resampled=5"), iwae=True),
     "draw": Row("mnist-draw"),
     "draw-attention": Row("mnist-draw-attention"),
 }

@@ -59,11 +59,19 @@ class ImageTrainConfig(Optimisation):
 
     epochs: int = 10
     batch_size: int = 128
+    resampled: int = 0  # of the `samples`, so many that gradients go through, chosen by weight; 0: all
     learning_rate_schedule: str = "cosine"
     beta: float = 1.0
     clip_norm: float = 1e4
     skip_norm: float = 1e6
     validation_examples: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.resampled < max(self.samples, 1):
+            raise ConfigError(
+                f"resampled is {self.resampled}: it must be less than samples, {self.samples}, or 0 for all"
+            )
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class ImageConfig:
     def __post_init__(self) -> None:
         if self.train.samples > 1 and not self.model.noise:
             raise ConfigError(f"a plain autoencoder draws no z: set train.samples to 1, not {self.train.samples}")
+        if self.train.resampled and self.model.network == "draw":
+            raise ConfigError("DRAW infers and paints at once, for each draw anew: leave train.resampled at 0")
 
     def to_dict(self) -> dict[str, Any]:
         """The content of config.json."""

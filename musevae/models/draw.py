@@ -168,10 +168,13 @@ class Draw(Vae):
         condition: Tensor | None = None,
         generator: Generator | None = None,
         samples: int = 1,
+        resampled: int = 0,
         **decoding: float,
     ) -> Elbo:
         """As `Vae.forward`, on the canvas that is there once z is drawn, so that nothing is painted twice."""
         refuse(condition, decoding)
+        if resampled:
+            raise ValueError("DRAW infers and paints at once, each draw anew: its draws cannot be resampled")
         x = rows(self._check_images(x), samples)
         drawing = self._follow(x, lambda posterior: posterior.sample(generator))
         nll = self.likelihood.negative_log_likelihood(drawing.canvas, x)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from musevae.models.outputs import uniform
+
 NATS_PER_BIT = math.log(2)
 
 
@@ -66,6 +68,19 @@ def iwae_bound(log_weights: Tensor) -> Tensor:
     `log_weights` (K, B) are log p(x, z_k) - log q(z_k|x) of K draws z_k ~ q(z|x); K = 1 is the ELBO.
     """
     return log_weights.logsumexp(0) - math.log(log_weights.shape[0])
+
+
+def resample(log_weights: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+    """Rows b * K + k (B * n,) of n draws an example, with replacement, each k as often as its weight has it.
+
+    `log_weights` (K, B) are those of `iwae_bound`. Systematic resampling: the n are spread evenly over the cumulated
+    weights, from a random start, which varies less than n independent draws (Kitagawa 1996).
+    """
+    K, B = log_weights.shape
+    cumulated = log_weights.double().softmax(0).cumsum(0).T.contiguous()  # (B, K)
+    spread = torch.arange(n, device=cumulated.device) + uniform((B, 1), cumulated.device, generator)
+    k = torch.searchsorted(cumulated, spread.double() / n, right=True).clamp(max=K - 1)
+    return (torch.arange(B, device=k.device).unsqueeze(1) * K + k).flatten()
 
 
 def mean_kernel(x: Tensor, y: Tensor) -> Tensor:

@@ -46,6 +46,10 @@ class DiagonalGaussian:
         """KL(N(mu, sigma) || N(0, I)) (B,) in nats."""
         return self.kl_per_dim().sum(-1)
 
+    def at(self, rows: Tensor) -> DiagonalGaussian:
+        """Those of `rows` (N,), with repetitions as given: (N, Z)."""
+        return DiagonalGaussian(self.mu[rows], self.sigma[rows])
+
     def repeated(self, n: int) -> DiagonalGaussian:
         """Each of the batch `n` times in a row, (B * n, Z)."""
         return DiagonalGaussian(self.mu.repeat_interleave(n, 0), self.sigma.repeat_interleave(n, 0)) if n > 1 else self
@@ -73,6 +77,10 @@ class Point:
     def kl_per_dim(self) -> Tensor:
         """Zeros (B, Z): an autoencoder pays nothing for its code."""
         return torch.zeros_like(self.mu)
+
+    def at(self, rows: Tensor) -> Point:
+        """Those of `rows` (N,): (N, Z)."""
+        return Point(self.mu[rows])
 
     def repeated(self, n: int) -> Point:
         """Each of the batch `n` times in a row, (B * n, Z)."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Generator, Tensor, nn
 
-from musevae.models.elbo import Elbo
+from musevae.models.elbo import Elbo, resample
 from musevae.models.gaussian import DiagonalGaussian, Posterior
 
 
@@ -43,13 +45,31 @@ class Vae(nn.Module, ABC):
         condition: Tensor | None = None,
         generator: Generator | None = None,
         samples: int = 1,
+        resampled: int = 0,
         **decoding: Any,  # noqa: ANN401 - what a kind of model adds
     ) -> Elbo:
-        """Both terms of the ELBO of x (B, ...), at `samples` draws of z each, in training and evaluation alike."""
+        """Both terms of the ELBO of x (B, ...), at `samples` draws of z each, in training and evaluation alike.
+
+        Where `resampled` is not 0, the gradient of the bound goes through so many of an example's draws only, chosen by
+        their weights. It is right on average, and costs one backward pass of theirs in place of all draws' (Burda et
+        al. 2016, section 3).
+        """
         posterior, z = self.infer(x, condition, generator, samples)
-        given = None if condition is None else rows(condition, samples)
-        nll = self.negative_log_likelihood(rows(x, samples), z, given, generator, **decoding)
-        return elbo(posterior, z, nll, samples)
+
+        def cost(z: Tensor, samples: int) -> Tensor:
+            given = None if condition is None else rows(condition, samples)
+            return self.negative_log_likelihood(rows(x, samples), z, given, generator, **decoding)
+
+        if not resampled:
+            return elbo(posterior, z, cost(z, samples), samples)
+        with torch.no_grad():
+            whole = elbo(posterior, z, cost(z, samples), samples)
+        torch.clear_autocast_cache()  # or weights cast to 16 bits without gradients would be used again
+        assert whole.log_weights is not None
+        chosen = resample(whole.log_weights, resampled, generator)
+        z = z[chosen]
+        mean = log_weights(posterior.at(chosen), z, cost(z, resampled), resampled).mean(0)
+        return replace(whole, log_weights=whole.log_weights + (mean - mean.detach()))
 
     @property
     def num_parameters(self) -> int:
@@ -62,8 +82,13 @@ def elbo(posterior: Posterior, z: Tensor, nll: Tensor, samples: int = 1) -> Elbo
     kl = posterior.kl_per_dim()
     if samples == 1:
         return Elbo(nll, kl, z)
-    weights = DiagonalGaussian.standard_like(z).log_prob(z) - posterior.log_prob(z) - nll
-    return Elbo(draws(nll, samples).mean(0), draws(kl, samples).mean(0), z, draws(weights, samples))
+    weights = log_weights(posterior, z, nll, samples)
+    return Elbo(draws(nll, samples).mean(0), draws(kl, samples).mean(0), z, weights)
+
+
+def log_weights(posterior: Posterior, z: Tensor, nll: Tensor, samples: int) -> Tensor:
+    """Log p(x, z) - log q(z|x) (K, B) in nats of draws z (B * K, Z), K being `samples`."""
+    return draws(DiagonalGaussian.standard_like(z).log_prob(z) - posterior.log_prob(z) - nll, samples)
 
 
 def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:

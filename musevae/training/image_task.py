@@ -85,6 +85,11 @@ class ImageTask(Task):
         """Values (B, C, H, W) drawn for those images, and their labels where the model takes such."""
         return self.train.batch(rows, draw)
 
+    def decoding(self, step: int) -> Mapping[str, Any]:
+        """How many of the draws gradients go through, where it is not all."""
+        resampled = self.config.train.resampled
+        return {"resampled": resampled} if resampled else {}
+
     def validation(self, draw: Generator) -> Iterator[Batch]:
         """Values that are the same each time, for the generator is."""
         return self.validated.batches(VALIDATION_BATCH, draw)

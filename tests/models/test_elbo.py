@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musevae.models.elbo import Elbo, iwae_bound, mmd, mmd_to_prior
+from musevae.models.elbo import Elbo, iwae_bound, mmd, mmd_to_prior, resample
 
 BIT = math.log(2)
 
@@ -65,6 +65,25 @@ def test_loss_of_several_draws_refuses_weights(weight: dict[str, float]) -> None
     several = Elbo(torch.zeros(2), torch.zeros(2, 3), torch.zeros(4, 3), torch.zeros(2, 2))
     with pytest.raises(ValueError, match="the bound of several draws has no weights"):
         several.loss(**weight)
+
+
+def test_draws_are_resampled_as_often_as_they_weigh() -> None:
+    """Of shares 1/8, 1/2, 3/8 among 8, exactly 1, 4 and 3, wherever the start; rows are b * K + k."""
+    shares = torch.tensor([[1.0, 3.0], [4.0, 1.0], [3.0, 4.0]]) / 8
+    rows = resample(shares.log() - 90, 8, seed(0))
+    assert rows.bincount().tolist() == [1, 4, 3, 3, 1, 4]
+    assert rows[:8].max() < 3 <= rows[8:].min()
+
+
+def test_resampling_is_right_on_average() -> None:
+    weights = torch.randn(7, 2000, generator=seed(1))[:, :1].expand(7, 2000)
+    share = resample(weights, 3, seed(2)).remainder(7).bincount(minlength=7) / 6000
+    torch.testing.assert_close(share, weights[:, 0].softmax(0), atol=0.02, rtol=0)
+
+
+def test_a_draw_with_all_the_weight_is_the_only_one_resampled() -> None:
+    weights = torch.tensor([[-math.inf], [0.0], [-1e30]])
+    assert resample(weights, 4, seed(3)).tolist() == [1] * 4
 
 
 def test_mmd_is_the_mean_kernel_within_minus_the_mean_kernel_between() -> None:

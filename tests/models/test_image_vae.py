@@ -58,6 +58,33 @@ def test_many_draws_bound_log_p_more_tightly() -> None:
     assert losses == sorted(losses, reverse=True)
 
 
+def gradient(vae: ImageVAE, loss: Tensor) -> Tensor:
+    return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(vae.parameters()))])
+
+
+@pytest.mark.parametrize("resampled", [1, 3])
+def test_gradient_through_resampled_draws_is_on_average_that_of_all(resampled: int) -> None:
+    vae, x, how = model(**MLP), binary(4), {"resampled": resampled}
+    errors, sizes = [], []
+    for start in range(300):
+        whole, part = (vae(x, generator=seed(start), samples=8, **given).loss().mean() for given in ({}, how))
+        assert part.item() == whole.item()
+        exact = gradient(vae, whole)
+        errors.append(gradient(vae, part) - exact)
+        sizes.append(exact.norm())
+    error = torch.stack(errors)
+    assert error.norm(dim=1).mean() > 0.05 * torch.stack(sizes).mean()  # each alone is off
+    assert (error.mean(0).abs() <= 5 * error.std(0) / len(errors) ** 0.5 + 1e-6).all()
+
+
+def test_weights_cast_to_16_bits_keep_their_gradients_where_draws_are_resampled() -> None:
+    """Autocast keeps its casts, and those made without gradients would serve the pass that needs them."""
+    vae, x = model(**MLP), binary(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = vae(x, generator=seed(1), samples=8, resampled=2).loss().mean()
+    assert all(part.abs().sum() > 0 for part in torch.autograd.grad(loss, list(vae.parameters())))
+
+
 @NETWORKS
 def test_condition_reaches_encoder_and_decoder(settings: dict[str, Any]) -> None:
     vae, x = model(labels=4, **settings), binary(2)

@@ -59,6 +59,8 @@ def test_run_is_a_model_folder_that_says_what_it_was_trained_on(data: Path, tmp_
     [
         [],
         ["train.samples=5"],
+        ["train.samples=5", "train.resampled=2"],
+        ["train.samples=5", "train.resampled=1", "model.labels=8"],
         ["train.beta=0", "train.mmd=100"],
         ["train.free_bits_per_dim=0.5"],
         ["model.noise=false"],
@@ -140,3 +142,16 @@ def test_run_of_another_preset_is_not_resumed(data: Path, tmp_path: Path) -> Non
 def test_several_draws_take_no_weights() -> None:
     with pytest.raises(ConfigError, match="needs beta 1 from the start, and no free bits or mmd"):
         override(TINY, ["train.samples=5", "train.beta=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (["train.resampled=1"], "resampled is 1: it must be less than samples, 1"),
+        (["train.samples=5", "train.resampled=-1"], "resampled is -1"),
+        (["train.samples=5", "train.resampled=2", "model.network=draw"], "leave train.resampled at 0"),
+    ],
+)
+def test_resampling_that_cannot_be_is_refused(settings: list[str], what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        override(TINY, settings)
