@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from musevae import latent
 from musevae.config import ImageConfig
+from musevae.models.outputs import check_temperature
 from musevae.vaes import AnyImageVae, save_model
 
 BATCH = 512
@@ -39,13 +40,20 @@ class TrainedImageModel:
     def __repr__(self) -> str:
         return f"TrainedImageModel({self.name!r}, {self.config.images}, {self.vae.num_parameters:,} parameters)"
 
-    def sample(self, n: int = 1, *, seed: int | None = None, labels: ArrayLike | None = None) -> Pixels:
-        """`n` images decoded from the prior; of a conditional model without `labels`, each label in turn."""
+    def sample(
+        self, n: int = 1, *, temperature: float = 1.0, seed: int | None = None, labels: ArrayLike | None = None
+    ) -> Pixels:
+        """`n` images decoded from the prior; of a conditional model without `labels`, each label in turn.
+
+        `temperature` is the standard deviation of z: 1 is the prior, less makes images clearer and more alike
+        (Kingma & Dhariwal 2018, section 5).
+        """
         if n < 1:
             raise ValueError(f"n is {n}; at least 1 must be asked for")
+        check_temperature(temperature)
         if labels is None and self.config.model.labels:
             labels = np.arange(n) % self.config.model.labels
-        return self.decode(self.prior(n, seed), labels=labels)
+        return self.decode(temperature * self.prior(n, seed), labels=labels)
 
     def prior(self, n: int, seed: int | None = None) -> Tensor:
         """Draws (n, Z) from N(0, I)."""

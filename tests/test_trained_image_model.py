@@ -31,6 +31,15 @@ def test_sample_depends_on_its_seed_alone() -> None:
     assert not np.array_equal(one, other)
 
 
+def test_temperature_is_the_standard_deviation_of_z() -> None:
+    model = made()
+    assert np.array_equal(model.sample(3, seed=1, temperature=0.5), model.decode(0.5 * model.prior(3, seed=1)))
+    coldest = model.sample(3, seed=1, temperature=0.0)
+    assert (coldest == coldest[0]).all()
+    with pytest.raises(ValueError, match="temperature is -1"):
+        model.sample(temperature=-1.0)
+
+
 def test_conditional_samples_have_each_label_in_turn_or_the_one_asked_for() -> None:
     model = made(labels=2)
     in_turn = model.sample(4, seed=1)

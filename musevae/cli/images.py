@@ -98,17 +98,21 @@ def evaluate(
 
 @image.command()
 @click.option("-n", type=click.IntRange(1, options.MAX_TUNES), default=64, show_default=True, help="How many images.")
+@click.option(
+    "--temperature", type=options.Number(0), default=1.0, show_default=True, help="Less: clearer and more alike."
+)
 @label_option
 @click.option("--separate", is_flag=True, help="Write a file for each image, not one sheet of all.")
 @with_pictures
-def sample(n: int, label: int | None, separate: bool, pictures: Pictures) -> None:
+def sample(n: int, temperature: float, label: int | None, separate: bool, pictures: Pictures) -> None:
     """Make new images."""
     model = pictures.load()
     stem = f"{model.name}-sample-s{pictures.seed}"
     paths = pictures.paths(*(numbered(stem, n) if separate else [stem]))
-    made = model.sample(n, seed=pictures.seed, labels=None if label is None else [label] * n)
+    labels = None if label is None else [label] * n
+    made = model.sample(n, temperature=temperature, seed=pictures.seed, labels=labels)
     sheets = [made[index : index + 1] for index in range(n)] if separate else [made]
-    pictures.finish(model, sheets, COLUMNS, paths)
+    pictures.finish(model, sheets, COLUMNS, paths, temperature=temperature)
 
 
 @image.command()

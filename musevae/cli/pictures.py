@@ -50,14 +50,21 @@ class Pictures:
         """Where pictures go; refused, before anything is computed, where files would be overwritten."""
         return free_paths(self.output, names, self.force)
 
-    def finish(self, model: TrainedImageModel, sheets: Sequence[Pixels], columns: int, paths: Sequence[Path]) -> None:
+    def finish(
+        self,
+        model: TrainedImageModel,
+        sheets: Sequence[Pixels],
+        columns: int,
+        paths: Sequence[Path],
+        **settings: float,
+    ) -> None:
         """Write images as sheets of so many columns, each file whole or not at all, and say what was written."""
         from musevae.images.sheets import sheet, write_png  # numpy
 
         with folder(paths[0].parent):
             for images, path in zip(sheets, paths, strict=True):
                 write_png(sheet(images, columns), path)
-        say_written(paths, model, self.seed, self.as_json)
+        say_written(paths, model, self.seed, self.as_json, **settings)
 
 
 WRITING = options.together(
@@ -81,15 +88,16 @@ def free_paths(output: Path, names: Sequence[str], force: bool) -> list[Path]:
     return paths
 
 
-def say_written(paths: Sequence[Path], model: TrainedImageModel, seed: int, as_json: bool) -> None:
-    """Say which files were written, by what."""
+def say_written(paths: Sequence[Path], model: TrainedImageModel, seed: int, as_json: bool, **settings: float) -> None:
+    """Say which files were written, by what and how."""
     if as_json:
         about = {"command": click.get_current_context().command_path.removeprefix("musevae "), "model": model.name}
-        click.echo(json.dumps({**about, "seed": seed, "files": [str(path) for path in paths]}, indent=2))
+        click.echo(json.dumps({**about, **settings, "seed": seed, "files": [str(path) for path in paths]}, indent=2))
         return
     for path in paths:
         click.echo(click.format_filename(path))
-    click.echo(f"model {model.name}, seed {seed}")
+    how = "".join(f", {name} {value:g}" for name, value in settings.items())
+    click.echo(f"model {model.name}{how}, seed {seed}")
 
 
 def held(data: Path, model: TrainedImageModel) -> dict[str, ImageSet]:

@@ -26,8 +26,8 @@ def features_first(like: Tensor, batch: int, size: int) -> Tensor:
 class Cell:
     """One LSTM layer for B examples; each step overwrites its state h and c, (B, H) each.
 
-    Every tanh(x) is 2 sigmoid(2x) - 1: on a CPU, PyTorch's sigmoid takes a quarter of the time of its tanh, and one
-    call serves all four gates.
+    Every tanh(x) is 1 - 2 sigmoid(-2x): on a CPU, PyTorch's sigmoid takes a quarter of the time of its tanh, one call
+    serves all four gates, and a gate times it is one addcmul.
     """
 
     def __init__(self, layer: nn.LSTM, batch: int) -> None:
@@ -43,11 +43,12 @@ class Cell:
         self.hidden.add(self.h, bias, out=self.gates)
         if x is not None:
             self.input.add(x, self.gates, out=self.gates)
-        self.candidate.mul_(2)
+        self.candidate.mul_(-2)
         self.gates.sigmoid_()
-        self.c.mul_(self.forget_gate).addcmul_(self.input_gate, self.candidate, value=2).sub_(self.input_gate)
-        torch.mul(self.c, 2, out=self.candidate).sigmoid_()
-        torch.mul(self.output_gate, self.candidate, out=self.h).mul_(2).sub_(self.output_gate)
+        torch.addcmul(self.input_gate, self.input_gate, self.candidate, value=-2, out=self.candidate)
+        torch.addcmul(self.candidate, self.forget_gate, self.c, out=self.c)
+        torch.mul(self.c, -2, out=self.candidate).sigmoid_()
+        torch.addcmul(self.output_gate, self.output_gate, self.candidate, value=-2, out=self.h)
 
 
 class Stepper:

@@ -53,6 +53,13 @@ def test_train_evaluate_and_sample(musevae: Command, data: Path) -> None:
     assert size("out/run-sample-s7.png") == (8 * 8 + 7 * 2, 2 * 8 + 2)
 
 
+def test_sample_says_its_temperature(musevae: Command, model: Path) -> None:
+    given = ["image", "sample", "-m", model, "-n", 2, "--seed", 7, "-o"]
+    assert "model tiny, temperature 1, seed 7" in musevae.succeeds(*given, "a")
+    assert musevae.json(*given, "b", "--temperature", 0.5)["temperature"] == 0.5
+    assert not np.array_equal(*(np.array(Image.open(f"{folder}/tiny-sample-s7.png")) for folder in "ab"))
+
+
 def test_resume_goes_on_with_the_runs_own_settings(musevae: Command, data: Path) -> None:
     given = ["image", "train", "mnist-mlp", "--data", data, "--run", "run"]
     musevae.succeeds(*given, "--seed", 1, *SMALLER)
