@@ -24,6 +24,8 @@ from torch.profiler import ProfilerActivity, profile
 from musevae import MusicVAE, presets
 from musevae.models import decoders
 from musevae.models.decoders import TEACHER_FORCING, ScheduledSampling
+from musevae.models.lstm import cudnn_has_bfloat16
+from musevae.models.replay import launched
 from musevae.training.cost import cost
 from musevae.training.device import torch_device
 
@@ -63,8 +65,13 @@ class Figure:
 def training(preset: str, batch: int, sampling: ScheduledSampling = TEACHER_FORCING) -> Measurement:
     """Whole steps; of scheduled sampling the passes that draw are not counted."""
     flops = sum(cost(presets.preset(preset)).flops.values())
-    what = f"train {preset}, batch {batch}" + (f", {sampling.passes} pass of draws" if sampling.passes else "")
+    what = f"train {preset}, batch {batch}" + (f", {how(sampling)}" if sampling.probability else "")
     return Measurement(what, batch, flops, partial(training_step, preset, batch, sampling))
+
+
+def how(sampling: ScheduledSampling) -> str:
+    """In words, how inputs are drawn."""
+    return f"{sampling.passes} pass of draws" if sampling.passes else "draws step by step"
 
 
 def sampling(preset: str, batch: int, *, graph: bool = True) -> Measurement:
@@ -99,11 +106,11 @@ def decoding(preset: str, batch: int, graph: bool, device: torch.device) -> Call
     vae, draw = MusicVAE.from_preset(preset).to(device).eval(), Generator(device)
     z = torch.randn(batch, vae.z_size, device=device)
 
-    def launched() -> Tensor:
-        with patch.object(decoders, "recorded", lambda step, *_: step):
+    def without() -> Tensor:
+        with patch.object(decoders, "recorded", launched):
             return vae.decode(z, 0.5, draw)
 
-    return partial(vae.decode, z, 0.5, draw) if graph else launched
+    return partial(vae.decode, z, 0.5, draw) if graph else without
 
 
 PLAN: tuple[Callable[[], Measurement], ...] = (
@@ -112,7 +119,7 @@ PLAN: tuple[Callable[[], Measurement], ...] = (
     partial(training, "hierdec-trio_16bar", 256),
     partial(sampling, "cat-mel_2bar_big", 4096),
     *(partial(training, "cat-mel_2bar_small", batch) for batch in (512, 2048, 8192, 32768)),
-    partial(training, "cat-mel_2bar_big", 512, ScheduledSampling(0.5, passes=1)),
+    *(partial(training, "cat-mel_2bar_big", 512, ScheduledSampling(0.5, passes)) for passes in (1, 0)),
     partial(sampling, "hierdec-mel_16bar", 512),
     partial(sampling, "cat-mel_2bar_small", 8),
     partial(sampling, "cat-mel_2bar_small", 8, graph=False),
@@ -177,9 +184,14 @@ def where_the_time_goes(device: torch.device, steps: int = 3) -> str:
     return watched.key_averages().table(sort_by="self_cuda_time_total", row_limit=ROWS, max_name_column_width=60)
 
 
+def libraries() -> str:
+    """What does the work."""
+    return f"torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()} (bf16 LSTM: {cudnn_has_bfloat16()})"
+
+
 def markdown(machine: str, peak: float, found: list[Figure | str], table: str) -> str:
     """The report."""
-    lines = [f"# {machine}", "", f"bf16 matrix rate {peak:.0f} TFLOP/s, torch {torch.__version__}", "", TARGETS, ""]
+    lines = [f"# {machine}", "", f"bf16 matrix rate {peak:.0f} TFLOP/s, {libraries()}", "", TARGETS, ""]
     lines += ["| | a second | TFLOP/s | of the matrix rate | GB |", "|---|---|---|---|---|"]
     for row in found:
         if isinstance(row, Figure):

@@ -15,6 +15,7 @@ import torch
 from sampling import rate, sgemm_gflops
 
 from musevae import MusicVAE
+from musevae.training.allocation import keep_freed_memory
 
 
 def examples_per_second(preset: str, batch: int) -> float:
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as `musevae train` does
     figures = {
         f"{preset} batch {batch}": round(examples_per_second(preset, batch), 1)
         for preset in options.presets

@@ -9,7 +9,7 @@ import click
 
 from musevae.cli import options, pictures
 from musevae.cli.job import folder
-from musevae.cli.training import training_errors, use_threads
+from musevae.cli.training import set_up_cpu, training_errors
 
 
 @click.command()
@@ -50,7 +50,7 @@ def figures(
         from musevae.figures import gallery, studio  # torch, matplotlib
 
     chosen, loaded = gallery.chosen(names), pictures.load(model, device)
-    use_threads(threads, loaded.config, studio.BATCH)
+    set_up_cpu(threads, loaded.config, studio.BATCH)
     paths = pictures.free_paths(output, [f"{loaded.name}-{name}-s{seed}" for name in chosen], force)
     draw = partial(gallery.draw_figures, loaded, dict(zip(chosen, paths, strict=True)), data=data)
     with folder(output), training_errors(), progress.stages() as advance:

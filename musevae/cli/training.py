@@ -96,7 +96,7 @@ def run_training(
     from musevae.training.run import planned, train
 
     config = planned(preset, run, how["settings"], resume=how["resume"])
-    use_threads(threads or config.provenance.get("threads"), config, config.train.batch_size)
+    set_up_cpu(threads or config.provenance.get("threads"), config, config.train.batch_size)
     source = pretrained.locate(init_from) if init_from else None
     with training_errors(), progress.training(hidden=distributed.rank() > 0) as advance:
         told = {"threads": torch.get_num_threads()}
@@ -184,7 +184,7 @@ def evaluate(
     from musevae.training.evaluate import BATCH, evaluate_split  # torch
 
     loaded = load(model, device)
-    use_threads(threads, loaded.vae.config, BATCH)
+    set_up_cpu(threads, loaded.vae.config, BATCH)
     with progress.counting("window") as advance:
         figures = evaluate_split(loaded.vae, data, split, draws=iwae, seed=seed, progress=advance)
     figures = {"model": loaded.name, "split": split, **figures}
@@ -227,15 +227,16 @@ def resume_command(context: click.Context) -> list[str]:
     return [*command, "--resume"]
 
 
-def use_threads(wanted: int | None, config: AnyConfig, batch: int) -> None:
+def set_up_cpu(wanted: int | None, config: AnyConfig, batch: int) -> None:
     """Let torch use so many CPU threads, never more than there are cores; or, if none are wanted, a sensible number.
 
-    OMP_NUM_THREADS, which torchrun sets too, is left to hold.
+    OMP_NUM_THREADS, which torchrun sets too, is left to hold. And memory that was freed is used again.
     """
     import torch
 
-    from musevae.training import threads  # torch
+    from musevae.training import allocation, threads  # torch
 
+    allocation.keep_freed_memory()
     if wanted is not None:
         torch.set_num_threads(min(wanted, threads.cores()))
     elif "OMP_NUM_THREADS" not in os.environ:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from musevae.models.lstm import LstmStack, glorot_linear
 from musevae.models.outputs import Logits, Output, check_temperature, uniform
-from musevae.models.replay import recorded
+from musevae.models.replay import Step, launched, recorded
 from musevae.models.stepping import Stepper
 
 
@@ -81,8 +82,11 @@ class LstmDecoder(nn.Module):
         return self._teacher_forced(events, z, control)
 
     def negative_log_likelihood(self, logits: Logits, events: Tensor) -> Tensor:
-        """-log p(events) (B,) in nats, summed over steps."""
-        return self.output.negative_log_likelihood(logits, events)
+        """-log p(events) (B,) in nats, summed over steps, in the precision of the weights whatever autocast says."""
+        exact = partial(torch.Tensor.to, dtype=self.projection.weight.dtype)
+        with torch.autocast(events.device.type, enabled=False):
+            logits = exact(logits) if isinstance(logits, Tensor) else tuple(map(exact, logits))
+            return self.output.negative_log_likelihood(logits, events)
 
     def most_probable(self, logits: Logits) -> Tensor:
         """The events (B, T, ...) that are most probable, each by itself, under logits (B, T, V)."""
@@ -98,7 +102,7 @@ class LstmDecoder(nn.Module):
     ) -> Tensor:
         """Events (B, T, ...) drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
         check_temperature(temperature)
-        return self._run(z, steps, control, temperature, generator)
+        return self._run(z, steps, control, temperature, generator, recorded)
 
     def _teacher_forced(self, events: Tensor, z: Tensor, control: Tensor | None) -> Logits:
         """Logits (B, T, V) at every step of events (B, T, ...) given those before it."""
@@ -127,7 +131,7 @@ class LstmDecoder(nn.Module):
         def mix(drawn: Tensor, t: int) -> Tensor:
             return torch.where(keep[:, t], events[:, t], drawn)
 
-        return self._run(z, events.shape[1], control, self.output.scheduled_temperature, generator, mix)
+        return self._run(z, events.shape[1], control, self.output.scheduled_temperature, generator, launched, mix)
 
     @torch.no_grad()
     def _mix_at_once(
@@ -145,6 +149,7 @@ class LstmDecoder(nn.Module):
             logits = self._teacher_forced(mixed, z, control)
             drawn = self.output.sample(each_step(logits), self.output.scheduled_temperature, generator)
             mixed = torch.where(keep, events, drawn.reshape(events.shape))
+        torch.clear_autocast_cache()  # or weights cast to 16 bits without gradients would be used again
         return mixed
 
     def _run(
@@ -154,11 +159,16 @@ class LstmDecoder(nn.Module):
         control: Tensor | None,
         temperature: float,
         generator: torch.Generator | None,
+        prepared: Callable[[Step, torch.device, torch.Generator | None], Step],
         mix: Callable[[Tensor, int], Tensor] = lambda drawn, t: drawn,
     ) -> Tensor:
-        """Events (B, T, ...), one by one: step t + 1 sees mix(drawn, t), (B, ...), of the event drawn at step t."""
-        with torch.inference_mode():
-            z = z if z.dim() == 3 else z.unsqueeze(1)
+        """Events (B, T, ...), one by one: step t + 1 sees mix(drawn, t), (B, ...), of the event drawn at step t.
+
+        In the precision of the weights, whatever autocast says: what is written in place has one dtype.
+        """
+        with torch.inference_mode(), torch.autocast(z.device.type, enabled=False):
+            z = (z if z.dim() == 3 else z.unsqueeze(1)).to(self.projection.weight.dtype)
+            control = None if control is None else control.to(z.dtype)
             batch, segments, _ = z.shape
             length = segment_length(steps, segments)
             stepper = Stepper(self.stack, self.projection, self.output.feedback_size, z)
@@ -171,7 +181,7 @@ class LstmDecoder(nn.Module):
                 logits = self.output.split(stepper.step(previous, control_now))
                 return self.output.sample(logits, temperature, generator)
 
-            draw = recorded(step, z.device, generator)
+            draw = prepared(step, z.device, generator)
             for t in range(steps):
                 if t % length == 0:
                     stepper.start(t // length)

@@ -43,7 +43,9 @@ class BidirectionalLstmEncoder(nn.Module):
         h: Tensor
         for layer in self.layers:
             x = F.dropout(x, self.dropout, self.training)
-            packed, (h, _) = layer(pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False))
+            rows = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            with torch.autocast(x.device.type, enabled=False):  # which would run it in float16, whatever its dtype
+                packed, (h, _) = layer(rows)
             x, _ = pad_packed_sequence(packed, batch_first=True, total_length=steps)
         return h.transpose(0, 1).flatten(1)  # (2, B, H) -> (B, 2H)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import cast
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from musevae.models.recurrence import gates_first, recur
 
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
+CUDNN_WITH_BFLOAT16 = 91300  # 9.13, by PyTorch from 2.10 on
 
 
 def glorot_linear(input_size: int, output_size: int, *, bias: bool = True) -> nn.Linear:
@@ -109,12 +111,13 @@ def run_layer(
 
 
 def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Tensor:
-    """`layer(x, state)`'s outputs by PyTorch's own kernel; under autocast, in autocast's dtype.
+    """`layer(x, state)`'s outputs by PyTorch's own kernel; under autocast, in autocast's dtype where cuDNN has it.
 
     Autocast itself would run cuDNN's LSTM in float16 whatever its dtype, and gradients would underflow.
     """
-    device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else layer.all_weights[0][0].dtype
+    device, dtype = x.device.type, layer.all_weights[0][0].dtype
+    if torch.is_autocast_enabled(device) and (device != "cuda" or cudnn_has_bfloat16()):
+        dtype = torch.get_autocast_dtype(device)
     h, c = state or x.new_zeros(2, len(x), layer.hidden_size)
     states = [part.to(dtype).expand(1 + layer.bidirectional, -1, -1).contiguous() for part in (h, c)]
     weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
@@ -123,6 +126,14 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
         kept = torch.is_grad_enabled()  # what the backward pass needs
         outputs: Tensor = torch.lstm(x.to(dtype), states, weights, True, 1, 0.0, kept, layer.bidirectional, True)[0]
     return outputs
+
+
+@cache
+def cudnn_has_bfloat16() -> bool:
+    """Whether PyTorch runs cuDNN's LSTM in bfloat16; else it would go step by step, and float32 (TF32) is faster."""
+    release = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return release >= (2, 10) and (cudnn or 0) >= CUDNN_WITH_BFLOAT16
 
 
 def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:

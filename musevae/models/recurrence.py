@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.amp import custom_bwd, custom_fwd
 from torch.autograd.function import once_differentiable
 
 sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
@@ -48,9 +49,10 @@ def tanh(x: Tensor, out: Tensor) -> Tensor:
 
 
 class Recurrence(torch.autograd.Function):
-    """`recur`, forward and backward."""
+    """`recur`, forward and backward; under autocast, too, in float32."""
 
     @staticmethod
+    @custom_fwd(device_type="cpu", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
     def forward(
         ctx: Any,  # noqa: ANN401
         x: Tensor,
@@ -82,6 +84,7 @@ class Recurrence(torch.autograd.Function):
         return hs[:-1] if reverse else hs[1:]
 
     @staticmethod
+    @custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
     @once_differentiable
     def backward(ctx: Any, d_hs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Gradients of all but `reverse`: back through the steps, then each weight's in one product."""
