@@ -9,7 +9,8 @@ import click
 
 from musevae.cli import options, pictures
 from musevae.cli.job import folder
-from musevae.cli.training import set_up_cpu, training_errors
+from musevae.cli.processor import set_up_cpu
+from musevae.cli.training import training_errors
 
 
 @click.command()
@@ -50,7 +51,7 @@ def figures(
         from musevae.figures import gallery, studio  # torch, matplotlib
 
     chosen, loaded = gallery.chosen(names), pictures.load(model, device)
-    set_up_cpu(threads, loaded.config, studio.BATCH)
+    set_up_cpu(loaded.vae, studio.BATCH, threads)
     paths = pictures.free_paths(output, [f"{loaded.name}-{name}-s{seed}" for name in chosen], force)
     draw = partial(gallery.draw_figures, loaded, dict(zip(chosen, paths, strict=True)), data=data)
     with folder(output), training_errors(), progress.stages() as advance:

@@ -29,7 +29,7 @@ def sample(n: int, windows: int, job: Job) -> None:
 
     if n * windows > options.MAX_TUNES:
         raise click.BadParameter(f"{n} tunes of {windows} windows are more than {options.MAX_TUNES} windows in all.")
-    model = job.load()
+    model = job.load(n * windows)
     paths = job.paths(numbered(f"{model.name}-sample-s{job.seed}", n))
     chosen: dict[str, Any] = {"temperature": job.temperature, "seed": job.seed, "qpm": job.qpm or DEFAULT_QPM}
     tunes, redrawn = model.sample_counting(n, windows=windows, **chosen)
@@ -48,7 +48,7 @@ def interpolate(a: Path, b: Path, n: int, join: bool, track: str | None, bar: in
     """Make the tunes between two tunes, ends included."""
     stem = f"{a.stem}-{b.stem}-interpolated-s{job.seed}"
     paths = job.paths([stem] if join else numbered(stem, n))
-    model = job.load()
+    model = job.load(n)
     start, end = (model.excerpt(tune, track=track, bar=bar) for tune in (a, b))
     tunes = model.interpolate(start, end, n, temperature=job.temperature, seed=job.seed, qpm=job.qpm)
     if join:
@@ -66,7 +66,7 @@ def interpolate(a: Path, b: Path, n: int, join: bool, track: str | None, bar: in
 def reconstruct(tunes: tuple[Path, ...], track: str | None, bar: int | None, job: Job) -> None:
     """Encode tunes and decode them again."""
     paths = job.paths(f"{tune.stem}-reconstructed-s{job.seed}" for tune in tunes)
-    model = job.load()
+    model = job.load(len(tunes))
     excerpts = [model.excerpt(tune, track=track, bar=bar) for tune in tunes]
     made = model.reconstruct(excerpts, temperature=job.temperature, seed=job.seed, qpm=job.qpm)
     job.finish(model, made, paths, excerpts)
@@ -84,7 +84,7 @@ def reconstruct(tunes: tuple[Path, ...], track: str | None, bar: int | None, job
 def similar(tune: Path, n: int, similarity: float, track: str | None, bar: int | None, job: Job) -> None:
     """Make variations of a tune."""
     paths = job.paths(numbered(f"{tune.stem}-similar-s{job.seed}", n))
-    model = job.load()
+    model = job.load(n)
     excerpt = model.excerpt(tune, track=track, bar=bar)
     made = model.similar(excerpt, n, similarity=similarity, temperature=job.temperature, seed=job.seed, qpm=job.qpm)
     job.finish(model, made, paths, [excerpt], similarity=similarity)

@@ -22,7 +22,8 @@ from musevae.cli.pictures import (
     split_option,
     with_pictures,
 )
-from musevae.cli.training import run_training, say_figures, say_result, set_up_cpu
+from musevae.cli.processor import set_up_cpu
+from musevae.cli.training import run_training, say_figures, say_result
 
 if TYPE_CHECKING:
     from musevae.images.image_set import ImageSet
@@ -89,7 +90,7 @@ def evaluate(
     from musevae.training.evaluate_images import BATCH, evaluate_images  # torch
 
     loaded = load(model, device)
-    set_up_cpu(threads, loaded.vae.config, BATCH)
+    set_up_cpu(loaded.vae, BATCH, threads)
     measure = partial(evaluate_images, loaded.vae, data, split, draws=iwae, images=images, seed=seed)
     with progress.counting("image") as advance:
         figures = measure(progress=advance)

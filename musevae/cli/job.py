@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from musevae.cli import options
+from musevae.cli.processor import set_up_cpu
 
 if TYPE_CHECKING:
     from musevae.music.note_sequence import NoteSequence
@@ -36,9 +37,11 @@ class Job:
     force: bool
     as_json: bool
 
-    def load(self) -> TrainedModel:
-        """The model, on its device."""
-        return load(self.model, self.device)
+    def load(self, tunes: int) -> TrainedModel:
+        """The model, on its device, to make so many tunes."""
+        model = load(self.model, self.device)
+        set_up_cpu(model.vae, tunes)
+        return model
 
     def paths(self, names: Iterable[str]) -> list[Path]:
         """Where the tunes go; refused, before anything is computed, where files would be overwritten."""

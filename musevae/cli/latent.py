@@ -10,6 +10,7 @@ import click
 from musevae.cli import options
 from musevae.cli.generation import TUNE
 from musevae.cli.job import Job, check_free, described, folder, load, numbered, say_excerpts, with_job
+from musevae.cli.processor import set_up_cpu
 
 
 @click.command()
@@ -68,8 +69,9 @@ def decode(points: Path, job: Job) -> None:
     """
     from musevae.points import read_points  # numpy
 
-    model = job.load()
+    model = load(job.model, job.device)
     held = read_points(points, model.vae.z_size)
+    set_up_cpu(model.vae, len(held.z))
     paths = job.paths(numbered(f"{points.stem}-decoded-s{job.seed}", len(held.z)))
     if held.model not in ("", model.name):
         click.echo(f"note: {points.name} was encoded by {held.model}, not by {model.name}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ import click
 from musevae.cli import options
 from musevae.cli.errors import Interrupted, failure
 from musevae.cli.job import load
+from musevae.cli.processor import set_up_cpu
 
 if TYPE_CHECKING:
-    from musevae.config import AnyConfig
     from musevae.training.trainer import TrainResult
 
 DATA = partial(click.option, "--data", type=click.Path(path_type=Path), help="Dataset of `musevae prepare`.")
@@ -96,7 +95,7 @@ def run_training(
     from musevae.training.run import planned, train
 
     config = planned(preset, run, how["settings"], resume=how["resume"])
-    set_up_cpu(threads or config.provenance.get("threads"), config, config.train.batch_size)
+    set_up_cpu(config, config.train.batch_size, threads or config.provenance.get("threads"))
     source = pretrained.locate(init_from) if init_from else None
     with training_errors(), progress.training(hidden=distributed.rank() > 0) as advance:
         told = {"threads": torch.get_num_threads()}
@@ -184,7 +183,7 @@ def evaluate(
     from musevae.training.evaluate import BATCH, evaluate_split  # torch
 
     loaded = load(model, device)
-    set_up_cpu(threads, loaded.vae.config, BATCH)
+    set_up_cpu(loaded.vae, BATCH, threads)
     with progress.counting("window") as advance:
         figures = evaluate_split(loaded.vae, data, split, draws=iwae, seed=seed, progress=advance)
     figures = {"model": loaded.name, "split": split, **figures}
@@ -225,19 +224,3 @@ def resume_command(context: click.Context) -> list[str]:
         if given.get(name) not in (None, "auto"):
             command += [flag, str(given[name])]
     return [*command, "--resume"]
-
-
-def set_up_cpu(wanted: int | None, config: AnyConfig, batch: int) -> None:
-    """Let torch use so many CPU threads, never more than there are cores; or, if none are wanted, a sensible number.
-
-    OMP_NUM_THREADS, which torchrun sets too, is left to hold. And memory that was freed is used again.
-    """
-    import torch
-
-    from musevae.training import allocation, threads  # torch
-
-    allocation.keep_freed_memory()
-    if wanted is not None:
-        torch.set_num_threads(min(wanted, threads.cores()))
-    elif "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads.threads(config, batch))

@@ -11,27 +11,26 @@ from pathlib import Path
 
 import torch
 
-from musevae.config import AnyConfig, Config
-from musevae.presets import window_steps
-from musevae.training.cost import cost
+from musevae.config import AnyConfig
 from musevae.vaes import build
 
 FLOPS_A_THREAD = 1e8  # of a batch, forward, in what runs one after the other: one thread does that in 2 ms
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's share: microseconds of CPU time, and in how many
 
 
-def threads(config: AnyConfig, batch: int) -> int:
-    """The number for batches of so many examples; at least 1."""
-    worth = int(flops(config) * batch / FLOPS_A_THREAD)
+def threads(parameters: int, batch: int) -> int:
+    """The number for a model of so many parameters and batches of so many examples; at least 1.
+
+    At a step in time, or for an image at once, each weight is used for each example, in a product and a sum.
+    """
+    worth = int(2 * parameters * batch / FLOPS_A_THREAD)
     return max(1, min(worth, cores() - busy()))
 
 
-def flops(config: AnyConfig) -> float:
-    """Arithmetic of an example at a step in time, forward; of an image at once, at least, each weight being used."""
-    if isinstance(config, Config):
-        return cost(config).flops["forward"] / window_steps(config.representation)
+def parameters(config: AnyConfig) -> int:
+    """How many a model has that is yet to be built."""
     with torch.device("meta"):
-        return 2 * build(config).num_parameters
+        return build(config).num_parameters
 
 
 def cores() -> int:

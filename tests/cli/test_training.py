@@ -73,7 +73,7 @@ def test_resumed_run_has_the_threads_that_it_had(
     chosen: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("musevae.training.threads.threads", lambda config, batch: 2)
+    monkeypatch.setattr("musevae.training.threads.threads", lambda parameters, batch: 2)
     musevae.succeeds(*options, "2", "--resume")
     assert chosen == [1]
     musevae.succeeds("evaluate", "x", "--data", str(dataset))

@@ -27,17 +27,17 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 def test_threads_are_as_many_as_the_work_is_worth(
     machine: pytest.MonkeyPatch, name: str, batch: int, expected: int
 ) -> None:
-    assert threads.threads(preset(name), batch) == expected
+    assert threads.threads(threads.parameters(preset(name)), batch) == expected
 
 
 def test_small_images_are_worth_one_thread(machine: pytest.MonkeyPatch) -> None:
-    assert threads.threads(image_preset("mnist-mlp"), 64) == 1
+    assert threads.threads(threads.parameters(image_preset("mnist-mlp")), 64) == 1
 
 
 @pytest.mark.parametrize(("load", "expected"), [(0.0, 8), (2.9, 5), (8.0, 1), (100.0, 1)])
 def test_cores_that_others_use_are_left_to_them(machine: pytest.MonkeyPatch, load: float, expected: int) -> None:
     machine.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
-    assert threads.threads(preset("cat-mel_2bar_big"), 512) == expected
+    assert threads.threads(134_571_098, 512) == expected
 
 
 @pytest.mark.parametrize(
