@@ -54,6 +54,8 @@ class Vae(nn.Module, ABC):
         their weights. It is right on average, and costs one backward pass of theirs in place of all draws' (Burda et
         al. 2016, section 3).
         """
+        if resampled and not 0 < resampled < samples:
+            raise ValueError(f"resampled is {resampled}: it must be less than samples, {samples}, or 0 for all")
         posterior, z = self.infer(x, condition, generator, samples)
 
         def cost(z: Tensor, samples: int) -> Tensor:

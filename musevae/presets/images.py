@@ -47,8 +47,8 @@ MNIST_CONV = replace(
     MNIST_MLP,
     preset="mnist-conv",
     about="convolutional, with residual blocks",
-    model=ImageModelConfig(z_size=32, network="conv", sizes=(32, 64), blocks=1, activation="silu"),
-    train=ImageTrainConfig(epochs=20, learning_rate=2e-3),
+    model=ImageModelConfig(z_size=32, network="conv", sizes=(16, 32), blocks=1, activation="silu"),
+    train=ImageTrainConfig(epochs=20, learning_rate=4e-3),
 )
 MNIST_DRAW = replace(
     MNIST_MLP,

@@ -77,6 +77,12 @@ def test_gradient_through_resampled_draws_is_on_average_that_of_all(resampled: i
     assert (error.mean(0).abs() <= 5 * error.std(0) / len(errors) ** 0.5 + 1e-6).all()
 
 
+@pytest.mark.parametrize(("samples", "resampled"), [(1, 1), (5, 5), (5, -1)])
+def test_more_draws_than_there_are_cannot_be_resampled(samples: int, resampled: int) -> None:
+    with pytest.raises(ValueError, match=f"less than samples, {samples}"):
+        model(**MLP)(binary(), samples=samples, resampled=resampled)
+
+
 def test_weights_cast_to_16_bits_keep_their_gradients_where_draws_are_resampled() -> None:
     """Autocast keeps its casts, and those made without gradients would serve the pass that needs them."""
     vae, x = model(**MLP), binary(4)
