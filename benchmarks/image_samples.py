@@ -27,7 +27,8 @@ from musevae.trained_image_model import TrainedImageModel
 from musevae.training.datasets import seeded
 
 CPU = torch.device("cpu")
-EPOCHS, BATCH, SAMPLES = 3, 128, 10_000
+EPOCHS, BATCH, SAMPLES = 6, 128, 10_000
+TEMPERATURES = (1.0, 0.75, 0.5)  # of conditional samples
 ROWS = ("mlp", "deep", "ae", "mmd", "cvae", "conv")  # of images.py
 CODES = 4096  # of which the discrepancy is taken
 Digits = tuple[Tensor, Tensor]  # pixels (N, 1, 28, 28) uint8, labels (N,)
@@ -61,12 +62,14 @@ def trained(digits: Digits, kept: Path) -> Judge:
     judge, (pixels, labels) = Judge(), digits
     if not kept.exists():
         optimizer = torch.optim.Adam(judge.parameters(), 1e-3)
+        slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * -(-len(pixels) // BATCH))
         for epoch in range(EPOCHS):
             for rows in torch.split(torch.randperm(len(pixels), generator=seeded(CPU, epoch)), BATCH):
                 loss = F.cross_entropy(judge.last(judge.body(pixels[rows].float() / 255)), labels[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                slower.step()
         checkpoint.write_tensors(kept, judge.state_dict())
     judge.load_state_dict(checkpoint.read_tensors(kept)[0])
     return judge.eval()
@@ -92,12 +95,17 @@ def figures(model: TrainedImageModel, judge: Judge, test: Tensor, real: Tensor) 
     made = torch.from_numpy(model.sample(SAMPLES, seed=0))
     distance = {"frechet distance of samples": frechet(judge.features(made), real)}
     if model.vae.labels:
-        asked = torch.arange(SAMPLES) % model.vae.labels
-        return {**distance, "judged to be the digit asked for": share(judge.judged(made) == asked)}
+        return {**distance, **{f"judged right at {t:g}": judged_right(model, judge, t) for t in TEMPERATURES}}
     values = model.vae.likelihood.values(test[:CODES], seeded(CPU, 0))
     with torch.inference_mode():
         _, z = model.vae.infer(values, None, seeded(CPU, 1))
         return {**distance, "mmd of codes from the prior": float(mmd_to_prior(z))}
+
+
+def judged_right(model: TrainedImageModel, judge: Judge, temperature: float) -> float:
+    """The share of conditional samples that are judged to be the digit asked for."""
+    made = torch.from_numpy(model.sample(SAMPLES, temperature=temperature, seed=0))
+    return share(judge.judged(made) == torch.arange(SAMPLES) % model.vae.labels)
 
 
 def share(right: Tensor) -> float:

@@ -36,6 +36,7 @@ ROWS = {
     "deep": Row("mnist-mlp-deep", iwae=True),
     "ae": Row("mnist-ae"),
     "cvae": Row("mnist-cvae"),
+    "unconditional": Row("mnist-mlp-deep", ("model.z_size=10",)),  # the same without labels
     "mmd": Row("mnist-mmd"),
     "beta-0.25": Row("mnist-mlp", ("train.beta=0.25",)),
     "beta-4": Row("mnist-mlp", ("train.beta=4",)),

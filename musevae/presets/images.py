@@ -26,10 +26,10 @@ MNIST_AE = replace(
     model=replace(MNIST_MLP.model, noise=False),
 )
 MNIST_CVAE = replace(
-    MNIST_MLP,
+    MNIST_MLP_DEEP,
     preset="mnist-cvae",
     about="conditional: draws the digit that it is told (Sohn et al. 2015)",
-    model=replace(MNIST_MLP.model, labels=10),
+    model=replace(MNIST_MLP_DEEP.model, z_size=10, labels=10),  # with 20, fewer samples are that digit
 )
 MNIST_IWAE = replace(
     MNIST_MLP_DEEP,
