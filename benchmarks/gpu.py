@@ -186,7 +186,8 @@ def where_the_time_goes(device: torch.device, steps: int = 3) -> str:
 
 def libraries() -> str:
     """What does the work."""
-    return f"torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()} (bf16 LSTM: {cudnn_has_bfloat16()})"
+    bf16 = cudnn_has_bfloat16(torch.device("cuda"))
+    return f"torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()} (LSTM in bf16: {bf16})"
 
 
 def markdown(machine: str, peak: float, found: list[Figure | str], table: str) -> str:

@@ -122,7 +122,7 @@ def main() -> None:
     torch.set_num_threads(1)
     held = read_images(options.data, channels=1, height=28, width=28)
     train, (test, digits) = digits_of(held["train"]), digits_of(held["test"])
-    judge = trained(train, options.runs / "judge.safetensors")
+    judge = trained(train, options.runs / f"judge-{EPOCHS}-epochs.safetensors")
     real = judge.features(test)
     found: dict[str, object] = {
         "judge's accuracy on the test split": share(judge.judged(test) == digits),

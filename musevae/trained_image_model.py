@@ -46,7 +46,7 @@ class TrainedImageModel:
         """`n` images decoded from the prior; of a conditional model without `labels`, each label in turn.
 
         `temperature` is the standard deviation of z: 1 is the prior, less makes images clearer and more alike
-        (Kingma & Dhariwal 2018, section 5).
+        (Kingma & Dhariwal 2018, section 6).
         """
         if n < 1:
             raise ValueError(f"n is {n}; at least 1 must be asked for")

@@ -47,6 +47,7 @@ def encode(
 
     check_free([output], force=force)
     loaded = load(model, device)
+    set_up_cpu(loaded.vae, len(tunes))
     excerpts = [loaded.excerpt(tune, track=track, bar=bar) for tune in tunes]
     z = loaded.encode(excerpts)
     with folder(output.parent):

@@ -74,12 +74,12 @@ def resample(log_weights: Tensor, n: int, generator: torch.Generator | None = No
     """Rows b * K + k (B * n,) of n draws an example, with replacement, each k as often as its weight has it.
 
     `log_weights` (K, B) are those of `iwae_bound`. Systematic resampling: the n are spread evenly over the cumulated
-    weights, from a random start, which varies less than n independent draws (Kitagawa 1996).
+    weights, from a random start, which as a rule varies less than n independent draws (Kitagawa 1996).
     """
     K, B = log_weights.shape
     cumulated = log_weights.double().softmax(0).cumsum(0).T.contiguous()  # (B, K)
-    spread = torch.arange(n, device=cumulated.device) + uniform((B, 1), cumulated.device, generator)
-    k = torch.searchsorted(cumulated, spread.double() / n, right=True).clamp(max=K - 1)
+    start = uniform((B, 1), cumulated.device, generator).double()
+    k = torch.searchsorted(cumulated, (torch.arange(n, device=start.device) + start) / n, right=True).clamp(max=K - 1)
     return (torch.arange(B, device=k.device).unsqueeze(1) * K + k).flatten()
 
 

@@ -111,13 +111,14 @@ def run_layer(
 
 
 def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Tensor:
-    """`layer(x, state)`'s outputs by PyTorch's own kernel; under autocast, in autocast's dtype where cuDNN has it.
+    """`layer(x, state)`'s outputs by PyTorch's own kernel; under autocast, in its dtype where that is no slower.
 
     Autocast itself would run cuDNN's LSTM in float16 whatever its dtype, and gradients would underflow.
     """
     device, dtype = x.device.type, layer.all_weights[0][0].dtype
-    if torch.is_autocast_enabled(device) and (device != "cuda" or cudnn_has_bfloat16()):
-        dtype = torch.get_autocast_dtype(device)
+    if torch.is_autocast_enabled(device):
+        wanted = torch.get_autocast_dtype(device)
+        dtype = dtype if x.is_cuda and wanted == torch.bfloat16 and not cudnn_has_bfloat16(x.device) else wanted
     h, c = state or x.new_zeros(2, len(x), layer.hidden_size)
     states = [part.to(dtype).expand(1 + layer.bidirectional, -1, -1).contiguous() for part in (h, c)]
     weights = [weight.to(dtype) for weights in layer.all_weights for weight in weights]
@@ -129,11 +130,12 @@ def fused(layer: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Ten
 
 
 @cache
-def cudnn_has_bfloat16() -> bool:
-    """Whether PyTorch runs cuDNN's LSTM in bfloat16; else it would go step by step, and float32 (TF32) is faster."""
+def cudnn_has_bfloat16(device: torch.device) -> bool:
+    """Whether PyTorch runs cuDNN's LSTM in bfloat16 on a GPU; else it would go step by step: float32 is faster."""
     release = tuple(int(part) for part in torch.__version__.split(".")[:2])
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    return release >= (2, 10) and (cudnn or 0) >= CUDNN_WITH_BFLOAT16
+    ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+    return ampere and release >= (2, 10) and (cudnn or 0) >= CUDNN_WITH_BFLOAT16
 
 
 def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:

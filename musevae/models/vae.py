@@ -51,8 +51,8 @@ class Vae(nn.Module, ABC):
         """Both terms of the ELBO of x (B, ...), at `samples` draws of z each, in training and evaluation alike.
 
         Where `resampled` is not 0, the gradient of the bound goes through so many of an example's draws only, chosen by
-        their weights. It is right on average, and costs one backward pass of theirs in place of all draws' (Burda et
-        al. 2016, section 3).
+        their weights; both terms have none then. It is right on average, unless dropout or scheduled sampling make the
+        likelihood random, and costs a backward pass of theirs in place of all draws' (Burda et al. 2016, section 3).
         """
         if resampled and not 0 < resampled < samples:
             raise ValueError(f"resampled is {resampled}: it must be less than samples, {samples}, or 0 for all")

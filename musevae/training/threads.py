@@ -21,7 +21,8 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's share: microseconds of C
 def threads(parameters: int, batch: int) -> int:
     """The number for a model of so many parameters and batches of so many examples; at least 1.
 
-    At a step in time, or for an image at once, each weight is used for each example, in a product and a sum.
+    As if at each step in time, or for an image at once, each weight were used once for each example, in a product and a
+    sum: those of a conductor are used less often, those of a convolution more.
     """
     worth = int(2 * parameters * batch / FLOPS_A_THREAD)
     return max(1, min(worth, cores() - busy()))

@@ -10,6 +10,8 @@ import pytest
 from musevae.presets import image_preset, preset
 from musevae.training import threads
 
+BIG = 134_571_098  # parameters of cat-mel_2bar_big
+
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
@@ -37,7 +39,7 @@ def test_small_images_are_worth_one_thread(machine: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("load", "expected"), [(0.0, 8), (2.9, 5), (8.0, 1), (100.0, 1)])
 def test_cores_that_others_use_are_left_to_them(machine: pytest.MonkeyPatch, load: float, expected: int) -> None:
     machine.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
-    assert threads.threads(134_571_098, 512) == expected
+    assert threads.threads(BIG, 512) == expected
 
 
 @pytest.mark.parametrize(
