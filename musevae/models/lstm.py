@@ -16,6 +16,7 @@ from musevae.models.recurrence import gates_first, recur
 
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015
 CUDNN_WITH_BFLOAT16 = 91300  # 9.13, by PyTorch from 2.10 on
+AMPERE = (8, 0)  # the first cards that multiply it
 
 
 def glorot_linear(input_size: int, output_size: int, *, bias: bool = True) -> nn.Linear:
@@ -134,8 +135,8 @@ def cudnn_has_bfloat16(device: torch.device) -> bool:
     """Whether PyTorch runs cuDNN's LSTM in bfloat16 on a GPU; else it would go step by step: float32 is faster."""
     release = tuple(int(part) for part in torch.__version__.split(".")[:2])
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    ampere = torch.cuda.get_device_capability(device) >= (8, 0)
-    return ampere and release >= (2, 10) and (cudnn or 0) >= CUDNN_WITH_BFLOAT16
+    new = release >= (2, 10) and (cudnn or 0) >= CUDNN_WITH_BFLOAT16
+    return new and torch.cuda.get_device_capability(device) >= AMPERE
 
 
 def dense(x: Tensor, extra: Tensor | None, size: int) -> Tensor:
