@@ -28,7 +28,9 @@ def looked_up(x: Tensor, table: Tensor) -> Tensor:
     """Rows (..., B, H) of a table (..., V, H) for classes x (B,); sums of rows for x (B, K), products for x (B, V)."""
     if x.is_floating_point():
         return x @ table
-    first, *others = (table.index_select(-2, classes) for classes in x.reshape(len(x), -1).unbind(1))
+    if x.dim() == 1:
+        return table.index_select(-2, x)
+    first, *others = (table.index_select(-2, classes) for classes in x.unbind(1))
     return sum(others, first)
 
 
