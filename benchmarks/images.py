@@ -47,6 +47,8 @@ ROWS = {
     "iwae-5-short": Row("mnist-iwae", ("train.epochs=10",), iwae=True),  # as long as "deep"
     "conv": Row("mnist-conv", iwae=True),
     "iwae-50": Row("mnist-iwae", ("train.samples=50", "train.resampled=5"), iwae=True),
+    "mlp-short": Row("mnist-mlp", ("train.epochs=5",)),  # as long as "draw-short"
+    "draw-short": Row("mnist-draw", ("train.epochs=5",)),
     "draw": Row("mnist-draw"),
     "draw-attention": Row("mnist-draw-attention"),
 }
