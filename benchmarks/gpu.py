@@ -25,7 +25,6 @@ from musevae import MusicVAE, presets
 from musevae.models import decoders
 from musevae.models.decoders import TEACHER_FORCING, ScheduledSampling
 from musevae.models.lstm import cudnn_has_bfloat16
-from musevae.models.replay import launched
 from musevae.training.cost import cost
 from musevae.training.device import torch_device
 
@@ -106,11 +105,11 @@ def decoding(preset: str, batch: int, graph: bool, device: torch.device) -> Call
     vae, draw = MusicVAE.from_preset(preset).to(device).eval(), Generator(device)
     z = torch.randn(batch, vae.z_size, device=device)
 
-    def without() -> Tensor:
-        with patch.object(decoders, "recorded", launched):
+    def launched() -> Tensor:
+        with patch.object(decoders, "recorded", lambda step, *_: step):
             return vae.decode(z, 0.5, draw)
 
-    return partial(vae.decode, z, 0.5, draw) if graph else without
+    return partial(vae.decode, z, 0.5, draw) if graph else launched
 
 
 PLAN: tuple[Callable[[], Measurement], ...] = (

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from musevae.models.lstm import LstmStack, glorot_linear
 from musevae.models.outputs import Logits, Output, check_temperature, uniform
-from musevae.models.replay import Step, launched, recorded
+from musevae.models.replay import recorded
 from musevae.models.stepping import Stepper
 
 
@@ -102,7 +102,7 @@ class LstmDecoder(nn.Module):
     ) -> Tensor:
         """Events (B, T, ...) drawn one by one, each step seeing the event drawn before; temperature 0 is argmax."""
         check_temperature(temperature)
-        return self._run(z, steps, control, temperature, generator, recorded)
+        return self._run(z, steps, control, temperature, generator)
 
     def _teacher_forced(self, events: Tensor, z: Tensor, control: Tensor | None) -> Logits:
         """Logits (B, T, V) at every step of events (B, T, ...) given those before it."""
@@ -131,7 +131,7 @@ class LstmDecoder(nn.Module):
         def mix(drawn: Tensor, t: int) -> Tensor:
             return torch.where(keep[:, t], events[:, t], drawn)
 
-        return self._run(z, events.shape[1], control, self.output.scheduled_temperature, generator, launched, mix)
+        return self._run(z, events.shape[1], control, self.output.scheduled_temperature, generator, mix)
 
     @torch.no_grad()
     def _mix_at_once(
@@ -159,10 +159,9 @@ class LstmDecoder(nn.Module):
         control: Tensor | None,
         temperature: float,
         generator: torch.Generator | None,
-        prepared: Callable[[Step, torch.device, torch.Generator | None], Step],
-        mix: Callable[[Tensor, int], Tensor] = lambda drawn, t: drawn,
+        mix: Callable[[Tensor, int], Tensor] | None = None,
     ) -> Tensor:
-        """Events (B, T, ...), one by one: step t + 1 sees mix(drawn, t), (B, ...), of the event drawn at step t.
+        """Events (B, T, ...), one by one: step t + 1 sees the event drawn at step t, or mix(drawn, t), (B, ...).
 
         In the precision of the weights, whatever autocast says: what is written in place has one dtype.
         """
@@ -181,13 +180,14 @@ class LstmDecoder(nn.Module):
                 logits = self.output.split(stepper.step(previous, control_now))
                 return self.output.sample(logits, temperature, generator)
 
-            draw = prepared(step, z.device, generator)
+            # a training step, which mixes, would wait for the device to record it
+            draw = step if mix else recorded(step, z.device, generator)
             for t in range(steps):
                 if t % length == 0:
                     stepper.start(t // length)
                 if control is not None and control_now is not None:
                     control_now.copy_(control[:, t])
-                event = mix(draw(), t)
+                event = mix(draw(), t) if mix else draw()
                 if self.output.ends and t % length:
                     event = event.masked_fill(events[:, t - 1] >= self.output.size - 1, self.output.size)
                 events[:, t] = event

@@ -14,11 +14,6 @@ WARM_UPS = 2  # calls before recording, in which libraries set up their workspac
 Step = Callable[[], Tensor]
 
 
-def launched(step: Step, device: torch.device, generator: Generator | None = None) -> Step:
-    """A step that is not worth recording: of a training step, say, which would wait for the device to record it."""
-    return step
-
-
 def recorded(step: Step, device: torch.device, generator: Generator | None = None) -> Step:
     """A step that plays what `step` does on a GPU again, in one launch; anywhere else `step` itself.
 

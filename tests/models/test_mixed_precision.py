@@ -1,4 +1,4 @@
-"""Under autocast to 16 bits, as the trainer has it on a GPU; all but cuDNN's part of it can be seen on a CPU."""
+"""Training and decoding as on a GPU, under autocast to 16 bits; all but cuDNN's part of it can be seen on a CPU."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from musevae.models import lstm
+from musevae.models import decoders, lstm
 from musevae.models.decoders import ScheduledSampling
 from musevae.models.encoders import BidirectionalLstmEncoder
 from musevae.vaes import MusicVAE
@@ -100,6 +100,22 @@ def test_decoding_is_that_in_full(preset: str, device: str) -> None:
     full = vae.decode(z, 0.0)
     with torch.autocast(device, torch.bfloat16):
         assert (vae.decode(z, 0.0).double() - full).abs().mean() < 0.01 * full.double().abs().mean() + 1e-6
+
+
+def test_steps_are_recorded_in_decoding_and_not_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To record one, a GPU's host waits for all that was launched: once for a tune, but not in every training step."""
+    recorded: list[bool] = []
+
+    def record(step: Any, *_: object) -> Any:  # noqa: ANN401
+        recorded.append(True)
+        return step
+
+    monkeypatch.setattr(decoders, "recorded", record)
+    vae, events = made("melody-2bar", "cpu")
+    vae(events, sampling=ScheduledSampling(0.5))
+    assert not recorded
+    vae.decode(torch.zeros(1, vae.z_size))
+    assert recorded == [True]
 
 
 @pytest.mark.parametrize(
